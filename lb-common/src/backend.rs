@@ -1,0 +1,35 @@
+//! Backends: `BACKENDS`, an array in which each service owns a range indexed by backend number.
+
+use crate::row::BackendNumber;
+
+/// Elements of `BACKENDS` unless the loader says otherwise: 8 MiB.
+pub const BACKENDS_LEN: u32 = 1 << 20;
+
+/// [`Backend::state`]: nobody has this number.
+pub const STATE_NONE: u8 = 0;
+/// [`Backend::state`]: takes new flows.
+pub const STATE_ACTIVE: u8 = 1;
+/// [`Backend::state`]: keeps its flows and takes no new ones.
+pub const STATE_DRAINING: u8 = 2;
+
+/// [`Backend::node`] of a task on this very node.
+pub const NODE_SELF: u16 = 0;
+
+/// A task as a service sees it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backend {
+    /// Index into `PEERS` of the node the task runs on; [`NODE_SELF`] for this node.
+    pub node: u16,
+    /// Index into `LEGS` of the task's gateway leg where it runs on this node; 0: no leg (yet).
+    pub leg: u16,
+    /// `STATE_*`.
+    pub state: u8,
+    /// Counts the lives of this number, so that flow cache entries of a former holder do not match.
+    pub generation: u8,
+    /// Zero.
+    pub reserved: u16,
+}
+
+const _: () = assert!(size_of::<Backend>() == 8);
+const _: () = assert!(size_of::<BackendNumber>() == 2);

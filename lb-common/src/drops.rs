@@ -1,0 +1,76 @@
+//! Why a packet went no further: one enum for the kernel's counters, the CLI and the docs.
+//! `DROPS` is a per-CPU array of `u64` indexed by [`Reason`].
+
+macro_rules! reasons {
+    ($($name:ident = $code:literal, $slug:literal, $text:literal, $fix:literal;)*) => {
+        /// Why a packet was dropped or refused. Every non-forwarding end of a path counts one.
+        #[repr(u8)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $(#[doc = $text] $name = $code,)*
+        }
+
+        impl Reason {
+            /// All reasons, by number.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Short name for tables and metrics.
+            #[must_use]
+            pub const fn slug(self) -> &'static str {
+                match self { $(Self::$name => $slug,)* }
+            }
+
+            /// What happened, for people.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What to do about it, for people.
+            #[must_use]
+            pub const fn fix(self) -> &'static str {
+                match self { $(Self::$name => $fix,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    Malformed = 1, "malformed", "A header is cut short or contradicts itself.", "Capture on the sender; something on the way mangles packets.";
+    IpOptions = 2, "ip-options", "An IPv4 header with options towards a published port.", "Send without IP options (RFC 7126 advises to drop them).";
+    NoBackend = 3, "no-backend", "The service has no live task; the client was refused (RST or ICMP port unreachable).", "Start a task or raise a weight above 0.";
+    TaskGone = 4, "task-gone", "The task named by the row has no leg on this node; the client was refused.", "Check that the task's namespace exists: `swarmlb service ps`.";
+    NoSocket = 5, "no-socket", "A TCP segment of a flow that neither the owner nor a former owner knows; the client was reset.", "Normal after a task was removed; else check that all nodes have the same cluster file.";
+    Quiet = 6, "quiet", "As no-socket, but shortly after a change, when another node may still know better; dropped without a reset.", "None needed; the client retransmits.";
+    UnknownPeer = 7, "unknown-peer", "A tunnel frame whose outer source is no node of the cluster.", "Add the node, or find who sends forged frames.";
+    ForgedReply = 8, "forged-reply", "A reply frame whose inner source is not one of this node's published addresses.", "Find who sends forged frames; or the port was unpublished while replies were under way.";
+    UnknownPort = 9, "unknown-port", "A tunnel frame for a port that this node does not know as published.", "Check that all nodes have the same cluster file.";
+    TooBig = 10, "too-big", "A packet larger than the tunnel carries; the sender was told by ICMP fragmentation needed.", "Raise the underlay's MTU by 50 bytes to carry full-size datagrams.";
+    NoNextHop = 11, "no-next-hop", "No route or no neighbour towards the client or the peer node.", "Check routes and ARP of this node.";
+    LegIsolation = 12, "leg-isolation", "A task sent to another task's gateway leg.", "Tasks reach each other by published ports or overlay networks.";
+    LegSpoof = 13, "leg-spoof", "A task sent from an address that is not its gateway leg's.", "Bind to the leg's address.";
+    LegFromOutside = 14, "leg-from-outside", "A packet from outside straight to a gateway leg's address.", "Publish the port.";
+    PortsExhausted = 15, "ports-exhausted", "No free port on the node's address for a task's connection to a published port.", "Fewer connections from tasks to their own node's published ports, or use the overlay.";
+    ClashExhausted = 16, "clash-exhausted", "One client port is in use towards one task through more than four dialled addresses or ports.", "Let the client use another port.";
+    MapFull = 17, "map-full", "A map update failed.", "Raise the map's size.";
+    Internal = 18, "internal", "A helper failed that does not fail on supported kernels.", "Please report it with `swarmlb status`.";
+    IcmpUnmatched = 19, "icmp-unmatched", "An ICMP error about a balanced packet whose flow is unknown here.", "None needed.";
+    Ttl = 20, "ttl", "A packet whose TTL ran out on its way between nodes.", "Look for a routing loop.";
+}
+
+/// Elements of `DROPS`: one more than the highest reason.
+pub const DROPS_LEN: u32 = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_fit_the_map_and_are_distinct() {
+        let mut slugs: Vec<_> = Reason::ALL.iter().map(|r| r.slug()).collect();
+        slugs.sort_unstable();
+        slugs.dedup();
+        assert_eq!(slugs.len(), Reason::ALL.len());
+        assert!(Reason::ALL.iter().all(|&r| (r as u32) < DROPS_LEN));
+    }
+}

@@ -1,0 +1,211 @@
+//! Per-flow state: keys and values of `NAT` and `EMBRYO` (home node), `FLOWS` (entry node, only
+//! where a scheduler or UDP needs it), `SNAT_OUT`/`SNAT_IN` (tasks as clients), `FRAGS`, `SOCKETS`.
+//!
+//! Generic over the address family; IPv4 instances today.
+
+use crate::addr::{Address, V4};
+
+/// Entries of `NAT`, the established flows of this node's tasks.
+pub const NAT_LEN: u32 = 1 << 18;
+/// Entries of `EMBRYO`, flows whose client has not answered yet.
+pub const EMBRYO_LEN: u32 = 1 << 16;
+/// Entries of `FLOWS`, the entry node's flow cache for `rr` and UDP.
+pub const FLOWS_LEN: u32 = 1 << 18;
+/// Entries of `SNAT_OUT` and of `SNAT_IN`.
+pub const SNAT_LEN: u32 = 1 << 16;
+/// Entries of `FRAGS`, datagrams whose fragments are under way.
+pub const FRAGS_LEN: u32 = 1 << 13;
+/// Entries of `SOCKETS`, unconnected UDP sockets of the node's own processes.
+pub const SOCKETS_LEN: u32 = 1 << 14;
+
+/// A home flow as both directions can name it: the client side as the task sees it, and the task.
+///
+/// From the client: client and target port follow from the packet and `PORTS`, the task from the
+/// carried row. From the task: all of it is in the packet. So one entry serves both directions.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NatKey<A: Address> {
+    /// The client's address.
+    pub client: A,
+    /// The task's address on its gateway leg.
+    pub task: A,
+    /// The client's port as the task sees it (an alternative one after a clash), network order.
+    pub client_port: [u8; 2],
+    /// The task's port, network order.
+    pub target_port: [u8; 2],
+    /// [`crate::port::TCP`] or [`crate::port::UDP`].
+    pub proto: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+/// [`NatValue::flags`]: reply straight to the client.
+pub const NAT_DIRECT: u8 = 1;
+/// [`NatValue::flags`]: the client sent FIN.
+pub const NAT_CLIENT_FIN: u8 = 2;
+/// [`NatValue::flags`]: the task sent FIN.
+pub const NAT_TASK_FIN: u8 = 4;
+
+/// What a home flow translates to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NatValue<A: Address> {
+    /// The node address that the client dialled.
+    pub dialled: A,
+    /// The port that the client dialled, network order.
+    pub dialled_port: [u8; 2],
+    /// The client's real port, network order; differs from the key's only after a clash.
+    pub client_port: [u8; 2],
+    /// Index into `PEERS` of the entry node, [`crate::backend::NODE_SELF`] for this one; follows
+    /// the latest valid frame.
+    pub entry: u16,
+    /// Index into `SERVICES`.
+    pub service: u16,
+    /// `NAT_*` bits.
+    pub flags: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+/// A flow at its entry node, for the flow cache.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowKey<A: Address> {
+    /// The client's address.
+    pub client: A,
+    /// The client's port, network order; zero for a service with client-IP affinity.
+    pub client_port: [u8; 2],
+    /// The published port, network order.
+    pub published_port: [u8; 2],
+    /// [`crate::port::TCP`] or [`crate::port::UDP`].
+    pub proto: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+/// Whom a cached flow belongs to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowValue {
+    /// Backend number.
+    pub backend: u16,
+    /// [`crate::backend::Backend::generation`] when the flow was cached.
+    pub generation: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+/// A task's connection to a published port of its own node: the task's side.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SnatOutKey<A: Address> {
+    /// The client task's address on its gateway leg.
+    pub task: A,
+    /// The node address it dialled.
+    pub dialled: A,
+    /// The task's port, network order.
+    pub task_port: [u8; 2],
+    /// The port it dialled, network order.
+    pub dialled_port: [u8; 2],
+    /// [`crate::port::TCP`] or [`crate::port::UDP`].
+    pub proto: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+/// The port that a task's connection got on the node's address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SnatOutValue {
+    /// Allocated port on the node's data-path address, network order.
+    pub node_port: [u8; 2],
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+/// The same connection seen from the reply.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SnatInKey {
+    /// Allocated port on the node's data-path address, network order.
+    pub node_port: [u8; 2],
+    /// [`crate::port::TCP`] or [`crate::port::UDP`].
+    pub proto: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+/// Whose connection an allocated port is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SnatInValue<A: Address> {
+    /// The client task's address on its gateway leg.
+    pub task: A,
+    /// The node address it dialled.
+    pub dialled: A,
+    /// The task's port, network order.
+    pub task_port: [u8; 2],
+    /// The port it dialled, network order.
+    pub dialled_port: [u8; 2],
+}
+
+/// A datagram whose fragments are under way (RFC 791 §3.2: source, destination, protocol, id).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FragKey<A: Address> {
+    /// Source address.
+    pub src: A,
+    /// Destination address.
+    pub dst: A,
+    /// IP identification, network order.
+    pub id: [u8; 2],
+    /// IP protocol.
+    pub proto: u8,
+    /// 0 where the fragment came from a wire or a tunnel as the client sent it, 1 from a task.
+    pub side: u8,
+}
+
+/// The ports that only the first fragment carries.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FragValue {
+    /// Source port, network order.
+    pub src_port: [u8; 2],
+    /// Destination port, network order.
+    pub dst_port: [u8; 2],
+}
+
+/// An unconnected UDP socket of the node's own processes and the peer it really talks to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SocketKey<A: Address> {
+    /// Socket cookie.
+    pub cookie: u64,
+    /// Where datagrams really go.
+    pub addr: A,
+    /// Port of it, network order.
+    pub port: [u8; 2],
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+/// The address that the socket's owner believes it talks to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SocketValue<A: Address> {
+    /// The dialled address.
+    pub addr: A,
+    /// The dialled port, network order.
+    pub port: [u8; 2],
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+const _: () = assert!(size_of::<NatKey<V4>>() == 16);
+const _: () = assert!(size_of::<NatValue<V4>>() == 16);
+const _: () = assert!(size_of::<FlowKey<V4>>() == 12);
+const _: () = assert!(size_of::<FlowValue>() == 4);
+const _: () = assert!(size_of::<SnatOutKey<V4>>() == 16);
+const _: () = assert!(size_of::<SnatInValue<V4>>() == 12);
+const _: () = assert!(size_of::<FragKey<V4>>() == 12);
+const _: () = assert!(size_of::<SocketKey<V4>>() == 16);

@@ -1,0 +1,42 @@
+//! Peers: `PEERS`, one element per node of the cluster, with the outer header ready to be copied.
+//! Filled by the agent from the cluster's nodes and from netlink routes and neighbours.
+
+use crate::addr::{Mac, V4};
+
+/// Elements of `PEERS`; index 0 is this node.
+pub const PEERS_LEN: u32 = 1024;
+
+/// [`Peer::flags`]: this element names a node.
+pub const PEER_PRESENT: u16 = 1;
+/// [`Peer::flags`]: `dst_mac`, `src_mac` and `ifindex` are valid.
+pub const PEER_RESOLVED: u16 = 2;
+
+/// A node of the cluster and how to reach it.
+///
+/// The fields lie as the kernel copies them: eight bytes at a time, each MAC within one word, so an
+/// update under traffic never shows half an address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Next hop's Ethernet address.
+    pub dst_mac: Mac,
+    /// `PEER_*` bits.
+    pub flags: u16,
+    /// Ethernet address of the interface towards it.
+    pub src_mac: Mac,
+    /// Zero.
+    pub reserved: u16,
+    /// Interface towards it.
+    pub ifindex: u32,
+    /// The node's data-path address.
+    pub addr: V4,
+    /// One's complement sum (folded to 16 bits, not inverted) of the outer IPv4 header without its
+    /// total length and identification.
+    pub ip_sum: u16,
+    /// Largest outer IP packet that reaches it, bytes.
+    pub mtu: u16,
+    /// Zero.
+    pub reserved2: u32,
+}
+
+const _: () = assert!(size_of::<Peer>() == 32);

@@ -1,0 +1,3 @@
+//! The node agent and the CLI, as a library so that tests and benchmarks use the same parts.
+pub mod compile;
+pub mod model;

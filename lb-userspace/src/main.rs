@@ -1,0 +1,2 @@
+//! The `swarmlb` binary: command line in, function calls out.
+fn main() {}

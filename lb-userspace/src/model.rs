@@ -1,0 +1,235 @@
+//! Desired state: what the cluster should be, validated, the same on every node and independent of
+//! where it came from. `source/*` produce it, `compile` turns it into map contents.
+
+use std::{collections::BTreeMap, fmt, net::Ipv4Addr, path::PathBuf};
+
+/// The whole cluster as a source describes it. Names are unique per kind; references hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredState {
+    /// Cluster-wide settings.
+    pub cluster: Cluster,
+    /// Nodes in file order.
+    pub nodes: Vec<Node>,
+    /// Overlay networks.
+    pub networks: Vec<Network>,
+    /// Services with their tasks.
+    pub services: Vec<Service>,
+}
+
+/// Cluster-wide settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// UDP port of the tunnel.
+    pub vxlan_port: u16,
+    /// VNI of the mesh's forward frames; replies use the next one. Both below 4096.
+    pub mesh_vni: u32,
+    /// Key of the flow hash, from the cluster's secret.
+    pub hash_key: u64,
+    /// Subnet of gateway legs, a /16 or longer, the same on every node and never on the wire.
+    pub gateway: Subnet,
+    /// How long other nodes wait before they use a task that is new on its home node, ms.
+    pub hold_ms: u64,
+}
+
+/// An IPv4 subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subnet {
+    /// Network address, host bits zero.
+    pub addr: Ipv4Addr,
+    /// Prefix length, 0..=32.
+    pub prefix: u8,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Name, unique.
+    pub name: String,
+    /// Data-path address, unique.
+    pub address: Ipv4Addr,
+    /// Interfaces that get the XDP program; empty: the one that carries `address`.
+    pub interfaces: Vec<String>,
+}
+
+/// An overlay network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Name, unique.
+    pub name: String,
+    /// VXLAN network identifier, 4096 or above.
+    pub vni: u32,
+    /// Its subnet.
+    pub subnet: Subnet,
+    /// No way out.
+    pub internal: bool,
+}
+
+/// Whether a service has a virtual IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointMode {
+    /// One virtual IP per network.
+    Vip,
+    /// Names resolve to all tasks.
+    Dnsrr,
+}
+
+/// How a backend is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduler {
+    /// Consistent hash over client address and port.
+    Hash,
+    /// Consistent hash over the client's address.
+    Source,
+    /// Round robin.
+    RoundRobin,
+}
+
+/// How replies reach the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnMode {
+    /// Through the entry node.
+    Tunnel,
+    /// Straight from the home node.
+    Direct,
+}
+
+/// Transport protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// Where a published port answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishMode {
+    /// On every node.
+    Ingress,
+    /// On the task's node only.
+    Host,
+}
+
+/// A published port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// Port on the nodes.
+    pub published: u16,
+    /// Port in the task.
+    pub target: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Where it answers.
+    pub mode: PublishMode,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Name, unique.
+    pub name: String,
+    /// Names of its networks, in file order.
+    pub networks: Vec<String>,
+    /// VIP or DNS round robin.
+    pub mode: EndpointMode,
+    /// Scheduler.
+    pub scheduler: Scheduler,
+    /// `affinity = "client-ip"`.
+    pub client_ip_affinity: bool,
+    /// Return path.
+    pub return_mode: ReturnMode,
+    /// Published ports.
+    pub publish: Vec<Publish>,
+    /// Virtual IP per network name; empty for `dnsrr`.
+    pub vips: BTreeMap<String, Ipv4Addr>,
+    /// Tasks, sorted by backend number.
+    pub tasks: Vec<Task>,
+}
+
+/// Where a task's network namespace is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Netns {
+    /// A file that names the namespace (`/run/netns/NAME` or any path).
+    Path(PathBuf),
+    /// The namespace of a process.
+    Pid(i32),
+}
+
+/// One replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Name, unique.
+    pub name: String,
+    /// Name of the node it runs on.
+    pub node: String,
+    /// Its namespace on that node.
+    pub netns: Netns,
+    /// Share of new flows; 0 drains.
+    pub weight: u16,
+    /// Backend number: unique in the service, never 0, the same on every node.
+    pub number: u16,
+    /// Its address per network name.
+    pub addresses: BTreeMap<String, Ipv4Addr>,
+}
+
+impl DesiredState {
+    /// The node of that name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+}
+
+impl Subnet {
+    /// The netmask in network byte order.
+    #[must_use]
+    pub fn mask(&self) -> [u8; 4] {
+        u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0).to_be_bytes()
+    }
+
+    /// Whether `addr` lies inside.
+    #[must_use]
+    pub fn contains(&self, addr: Ipv4Addr) -> bool {
+        let mask = u32::from_be_bytes(self.mask());
+        u32::from(addr) & mask == u32::from(self.addr) & mask
+    }
+
+    /// Whether the two share an address.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.addr) || other.contains(self.addr)
+    }
+
+    /// The first usable address, which a gateway has.
+    #[must_use]
+    pub fn gateway(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.addr) + 1)
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.addr, self.prefix)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+impl Protocol {
+    /// IP protocol number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Tcp => lb_common::port::TCP,
+            Self::Udp => lb_common::port::UDP,
+        }
+    }
+}
