@@ -2,4 +2,6 @@
 //! computes alike and properties can be tested.
 mod contents;
 
-pub use contents::{BackendContents, MapContents, PeerContents, Previous, PreviousService, ServiceContents};
+pub use contents::{
+    BackendContents, MapContents, PeerContents, Previous, PreviousService, ServiceContents,
+};

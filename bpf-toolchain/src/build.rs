@@ -1,0 +1,148 @@
+//! Builds the BPF object with a found toolchain, in an environment of its own: cargo hands its
+//! build scripts flags, wrappers and a toolchain that are meant for the host.
+
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use crate::{Compiler, Toolchain};
+
+/// The target triple: BPF, little endian.
+pub const TARGET: &str = "bpfel-unknown-none";
+/// The binary that holds the BPF programs.
+pub const BIN_NAME: &str = "swarmlb-bpf";
+
+/// Settings for cargo that stay; other `CARGO_*` variables describe the host build.
+const KEPT_PREFIXES: [&str; 4] = ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTRIES_"];
+
+/// Why the object could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// cargo did not start.
+    #[error("cannot run {command:?}")]
+    Start {
+        /// The command.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// cargo ran and failed; its own messages went to stderr.
+    #[error("{command} failed ({status}); compiler: {toolchain}")]
+    Failed {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// Which toolchain was used.
+        toolchain: Toolchain,
+    },
+}
+
+/// Builds the object from the crate in `crate_dir` into `target_dir` and returns its path.
+///
+/// # Errors
+/// [`BuildError`] when cargo cannot be started or fails.
+pub fn build(
+    toolchain: &Toolchain,
+    crate_dir: &Path,
+    target_dir: &Path,
+    features: &[&str],
+) -> Result<PathBuf, BuildError> {
+    let mut command = command(toolchain, crate_dir, target_dir, features);
+    let shown = format!("{command:?}");
+    match command.status() {
+        Err(source) => Err(BuildError::Start { command: shown, source }),
+        Ok(status) if !status.success() => {
+            Err(BuildError::Failed { command: shown, status, toolchain: toolchain.clone() })
+        }
+        Ok(_) => Ok(target_dir.join(TARGET).join("release").join(BIN_NAME)),
+    }
+}
+
+fn command(
+    toolchain: &Toolchain,
+    crate_dir: &Path,
+    target_dir: &Path,
+    features: &[&str],
+) -> Command {
+    let mut command = cargo(&toolchain.compiler);
+    command
+        .args(["build", "--release", "--target", TARGET, "--bin", BIN_NAME, "--target-dir"])
+        .arg(target_dir);
+    if !features.is_empty() {
+        command.args(["--features", &features.join(",")]);
+    }
+    if toolchain.compiler == Compiler::Nightly {
+        command.arg("-Zbuild-std=core");
+    }
+    command.current_dir(crate_dir).env("CARGO_ENCODED_RUSTFLAGS", rustflags(&toolchain.linker));
+    command
+}
+
+/// The cargo that drives the compiler, without the variables of the host build.
+fn cargo(compiler: &Compiler) -> Command {
+    let mut command = match compiler {
+        Compiler::Prebuilt(rustc) => {
+            let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            clean(&mut command);
+            // `asm_experimental_arch` in aya-ebpf is unstable, and this compiler is no nightly.
+            command.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", rustc);
+            command
+        }
+        Compiler::Nightly => {
+            let mut command = Command::new("rustup");
+            clean(&mut command);
+            command.args(["run", "nightly", "cargo"]);
+            command
+        }
+    };
+    // Debug information becomes BTF; without it `bpftool map dump` shows bytes and no names.
+    command.env("CARGO_PROFILE_RELEASE_DEBUG", "2");
+    command
+}
+
+fn clean(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if is_for_the_host(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
+}
+
+fn is_for_the_host(name: &str) -> bool {
+    let kept = KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let host = ["CARGO_", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTUP_TOOLCHAIN"];
+    !kept && host.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn rustflags(linker: &Path) -> OsString {
+    let mut flags = OsString::from("-Clinker=");
+    flags.push(linker);
+    flags.push("\x1f-Clink-arg=--btf\x1f-Cdebuginfo=2");
+    flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_settings_are_dropped_and_network_settings_kept() {
+        for name in [
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "RUSTUP_TOOLCHAIN",
+            "CARGO_CFG_UNIX",
+            "RUSTFLAGS",
+        ] {
+            assert!(is_for_the_host(name), "{name}");
+        }
+        for name in ["CARGO_HOME", "CARGO_HTTP_PROXY", "PATH", "RUSTUP_HOME"] {
+            assert!(!is_for_the_host(name), "{name}");
+        }
+    }
+}
