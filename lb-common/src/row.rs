@@ -13,10 +13,13 @@ pub const ROW_LEN: usize = 4;
 pub const ROWS_LEN: u32 = 4 << 20;
 
 /// One row: owner first, then former owners, then zeros.
+///
+/// The owner's place is 0 where nobody takes new flows but draining backends still have some: new
+/// flows are refused, segments of established ones go to [`Row::rest`].
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// Owner, then former owners newest first; 0 ends the list.
+    /// Owner (0: nobody), then former owners newest first; a 0 after the owner ends the list.
     pub backends: [BackendNumber; ROW_LEN],
 }
 

@@ -1,1 +1,0 @@
-//! Builds a service's rows: Maglev with credit weights over power-of-two tables, then history.
