@@ -1,1 +1,34 @@
-//! A cluster of nodes in network namespaces on one machine.
+//! A cluster of nodes in network namespaces on one machine, for the demo, the scenario tests and
+//! the benchmarks: a [`Cluster`] with its agents, real servers in its tasks, and real clients.
+//!
+//! Start at [`Cluster::builder`]. Everything a cluster makes carries its prefix and goes with it.
+
+mod agent;
+mod answer;
+mod builder;
+mod cleanup;
+mod cluster;
+mod ip;
+mod names;
+mod netns;
+pub mod pattern;
+mod ping;
+mod process;
+mod server;
+mod spawn;
+mod topology;
+mod wait;
+pub mod whoami;
+
+pub use agent::Outcome;
+pub use answer::Answer;
+pub use builder::ClusterBuilder;
+pub use cleanup::{leftovers, processes_inside, remove};
+pub use cluster::Cluster;
+pub use names::Prefix;
+pub use netns::{Ns, in_ns, spawn_thread_in};
+pub use ping::ping;
+pub use process::Process;
+pub use server::{Seen, Server};
+pub use topology::Host;
+pub use wait::{eventually, eventually_some};
