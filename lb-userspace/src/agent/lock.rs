@@ -1,0 +1,99 @@
+//! One agent per state directory: an open-file-description lock that dies with its process, so
+//! that a killed agent never leaves a stale one, and that others can query without taking it.
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, fcntl},
+    libc,
+};
+
+const LOCK_FILE: &str = "agent.lock";
+
+/// The right to be the agent of a state directory, held until dropped.
+#[derive(Debug)]
+pub struct AgentLock {
+    _file: File,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another agent has it.
+    #[error(
+        "another agent already runs with the state directory {dir}: stop it first, or give this one its own --pin-root and --state-dir"
+    )]
+    Held {
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// The lock file is out of reach.
+    #[error("cannot lock {path}: {source}")]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl AgentLock {
+    /// Takes the lock; makes the directory where it is missing.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] while another agent runs, else [`LockError::Io`].
+    pub fn acquire(state_dir: &Path) -> Result<Self, LockError> {
+        let path = state_dir.join(LOCK_FILE);
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        fs::create_dir_all(state_dir).map_err(failed)?;
+        let options = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = options.map_err(failed)?;
+        match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&whole_file())) {
+            Ok(_) => Ok(Self { _file: file }),
+            Err(Errno::EAGAIN | Errno::EACCES) => Err(LockError::Held { dir: state_dir.into() }),
+            Err(errno) => Err(failed(errno.into())),
+        }
+    }
+}
+
+/// Whether an agent holds the lock of `state_dir`; false where the directory does not exist.
+#[must_use]
+pub fn is_running(state_dir: &Path) -> bool {
+    let Ok(file) = File::open(state_dir.join(LOCK_FILE)) else { return false };
+    let mut lock = whole_file();
+    let asked = fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock));
+    asked.is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
+}
+
+const fn whole_file() -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_agent_is_refused_while_the_first_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_running(dir.path()));
+        let first = AgentLock::acquire(dir.path()).unwrap();
+        assert!(is_running(dir.path()));
+        let second = AgentLock::acquire(dir.path()).unwrap_err();
+        assert!(matches!(second, LockError::Held { .. }), "{second}");
+        drop(first);
+        assert!(!is_running(dir.path()));
+        AgentLock::acquire(dir.path()).unwrap();
+    }
+}

@@ -1,0 +1,103 @@
+//! What the agent writes down for `status` and for itself after a restart: `status.json` in its
+//! state directory, replaced in one step so that a reader never sees half a record.
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+const RECORD_FILE: &str = "status.json";
+
+/// How the agent fared last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Process id of the agent that wrote this.
+    pub pid: u32,
+    /// The node it is the agent of.
+    pub node: String,
+    /// The cluster file.
+    pub config: PathBuf,
+    /// Counts successful applies since the pins were made.
+    pub generation: u64,
+    /// When the last one was, seconds since 1970; 0: never.
+    pub applied_at_unix_secs: u64,
+    /// Why the cluster file as it stands now was refused; the state before it is still in force.
+    pub refused: Option<String>,
+    /// What is not as it should be, for people.
+    pub problems: Vec<String>,
+}
+
+/// Why a record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file is out of reach.
+    #[error("cannot access {path}: {source}")]
+    Io {
+        /// The record's file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is no record.
+    #[error("{path} is no agent record ({source}): remove it")]
+    Format {
+        /// The record's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl Record {
+    /// The record in `state_dir`; `None` where no agent ever ran.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn load(state_dir: &Path) -> Result<Option<Self>, RecordError> {
+        let path = state_dir.join(RECORD_FILE);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|source| RecordError::Io { path: path.clone(), source })?,
+        };
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|source| RecordError::Format { path, source })
+    }
+
+    /// Replaces the record in `state_dir`.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn store(&self, state_dir: &Path) -> Result<(), RecordError> {
+        let path = state_dir.join(RECORD_FILE);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|source| RecordError::Format { path: path.clone(), source })?;
+        let next = path.with_extension("json.next");
+        fs::write(&next, text)
+            .and_then(|()| fs::rename(&next, &path))
+            .map_err(|source| RecordError::Io { path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_as_it_was_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Record::load(dir.path()).unwrap(), None);
+        let record = Record { pid: 7, refused: Some("x".into()), ..Default::default() };
+        record.store(dir.path()).unwrap();
+        assert_eq!(Record::load(dir.path()).unwrap(), Some(record));
+    }
+
+    #[test]
+    fn a_broken_record_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(RECORD_FILE), "{").unwrap();
+        let error = Record::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("status.json"), "{error}");
+    }
+}

@@ -1,0 +1,170 @@
+//! The command line as types: what a user may type, and the defaults.
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Where bpffs is mounted.
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// A load balancer in the kernel for services whose tasks run on many nodes.
+///
+/// Packets are forwarded by pinned programs, with or without a running agent.
+#[derive(Debug, Parser)]
+#[command(name = "swarmlb", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Services as this node sees them.
+    #[command(subcommand)]
+    Service(ServiceVerb),
+    /// Nodes as this node sees them.
+    #[command(subcommand)]
+    Node(NodeVerb),
+    /// Flows of this node's tasks.
+    Flows(FlowsArgs),
+    /// Why packets were dropped or refused at this node.
+    Drops(DropsArgs),
+    /// Pins, programs, maps and the agent of this node.
+    Status(Look),
+}
+
+/// What can be asked about services.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceVerb {
+    /// List services.
+    Ls(Look),
+    /// Show everything about one service.
+    Inspect(ServiceArgs),
+    /// List the tasks of one service.
+    Ps(ServiceArgs),
+}
+
+/// What can be asked about nodes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeVerb {
+    /// List nodes.
+    Ls(Look),
+}
+
+/// Where the data plane of a node lives on this machine.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Directory in bpffs under which programs and maps are pinned.
+    #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/swarmlb")]
+    pub(crate) pin_root: PathBuf,
+    /// Directory of the agent's own files [default: /run and the pin root's path inside bpffs].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Arguments of every view.
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// Arguments of a view of one service.
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArgs {
+    /// Name of the service.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) look: Look,
+}
+
+/// Arguments of `flows`.
+#[derive(Debug, Args)]
+pub(crate) struct FlowsArgs {
+    /// Only flows of this service.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Print at most so many.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) look: Look,
+}
+
+/// Arguments of `drops`.
+#[derive(Debug, Args)]
+pub(crate) struct DropsArgs {
+    /// Show reasons that never happened, too.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) look: Look,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs, with stable field names.
+    Json,
+}
+
+impl Place {
+    /// The state directory: as given, or `/run` and the pin root's path inside bpffs, so that two
+    /// data planes on one machine never share it.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        let inside =
+            || self.pin_root.strip_prefix(BPFFS).or_else(|_| self.pin_root.strip_prefix("/"));
+        let default = || Path::new("/run").join(inside().unwrap_or(&self.pin_root));
+        self.state_dir.clone().unwrap_or_else(default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Verb, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace()).map(|cli| cli.verb)
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_pin_root_has_its_own_state_directory() {
+        let dir = |line| match parse(line).unwrap() {
+            Verb::Status(look) => look.place.state_dir(),
+            verb => panic!("{verb:?}"),
+        };
+        assert_eq!(dir("swarmlb status --pin-root /sys/fs/bpf/lab/n2"), Path::new("/run/lab/n2"));
+        assert_eq!(dir("swarmlb status --pin-root /mnt/bpf/x"), Path::new("/run/mnt/bpf/x"));
+        assert_eq!(dir("swarmlb status --state-dir /tmp/s"), Path::new("/tmp/s"));
+    }
+
+    #[test]
+    fn views_print_tables_unless_told_otherwise() {
+        let verb = parse("swarmlb service ps web --output json").unwrap();
+        let Verb::Service(ServiceVerb::Ps(args)) = verb else { panic!("{verb:?}") };
+        assert_eq!((args.name.as_str(), args.look.output), ("web", Output::Json));
+        let verb = parse("swarmlb flows --service web --limit 5").unwrap();
+        let Verb::Flows(args) = verb else { panic!("{verb:?}") };
+        assert_eq!((args.limit, args.look.output), (5, Output::Table));
+    }
+
+    #[test]
+    fn nonsense_is_a_usage_error() {
+        assert!(parse("swarmlb service rm web").is_err());
+        assert!(parse("swarmlb drops --output xml").is_err());
+    }
+}

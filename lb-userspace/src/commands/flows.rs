@@ -1,0 +1,13 @@
+//! `flows`.
+use lb_userspace::observe::{FlowList, Pins};
+
+use super::print::show;
+use crate::cli::FlowsArgs;
+
+/// `flows`.
+pub(crate) fn run(args: &FlowsArgs) -> anyhow::Result<()> {
+    let pins = Pins::open(&args.look.place.pin_root)?;
+    let snapshot = pins.snapshot()?;
+    let service = args.service.as_deref();
+    show(&FlowList::new(&snapshot, &pins.flows()?, service, args.limit)?, args.look.output)
+}

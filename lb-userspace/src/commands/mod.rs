@@ -1,0 +1,26 @@
+//! One file per verb: arguments in, library calls, text out. Errors become one paragraph on
+//! standard error in `main`.
+mod drops;
+mod flows;
+mod node;
+mod print;
+mod service;
+mod status;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, NodeVerb, ServiceVerb, Verb};
+
+/// Runs the verb; the exit status is 0, or 2 for an invalid cluster file.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.verb {
+        Verb::Service(ServiceVerb::Ls(look)) => service::ls(&look)?,
+        Verb::Service(ServiceVerb::Inspect(args)) => service::inspect(&args)?,
+        Verb::Service(ServiceVerb::Ps(args)) => service::ps(&args)?,
+        Verb::Node(NodeVerb::Ls(look)) => node::ls(&look)?,
+        Verb::Flows(args) => flows::run(&args)?,
+        Verb::Drops(args) => drops::run(&args)?,
+        Verb::Status(look) => status::run(&look)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,20 @@
+//! `status`.
+use lb_userspace::{
+    agent::{Record, is_running},
+    observe::{AgentState, Pins, Status},
+};
+
+use super::print::show;
+use crate::cli::Look;
+
+/// `status`.
+pub(crate) fn run(look: &Look) -> anyhow::Result<()> {
+    let pins = Pins::open(&look.place.pin_root)?;
+    let state_dir = look.place.state_dir();
+    let agent = if is_running(&state_dir) { AgentState::Running } else { AgentState::Stopped };
+    let links = pins.links()?;
+    let programs = pins.programs(&links)?;
+    let root = look.place.pin_root.clone();
+    let record = Record::load(&state_dir)?;
+    show(&Status::new(root, agent, record, links, programs, pins.map_use()?), look.output)
+}

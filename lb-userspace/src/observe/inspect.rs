@@ -1,0 +1,279 @@
+//! `service inspect NAME`: everything that is pinned of one service, but never the hash key or the
+//! seed, with which a client could aim its flows.
+use std::collections::BTreeMap;
+
+use lb_common::{
+    backend::Backend,
+    row::{BackendNumber, ROW_LEN, Row},
+    service::Range,
+    stats::ServiceStats,
+};
+use serde::Serialize;
+
+use super::{
+    ObserveError, RowShares, Snapshot, TaskRecord, View,
+    services::port_text,
+    view::{bytes, lines, percent, table},
+};
+
+/// One service in full.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceDetail {
+    /// Its name.
+    pub name: String,
+    /// Index into `SERVICES`.
+    pub index: u16,
+    /// `hash`, `source` or `rr`.
+    pub scheduler: &'static str,
+    /// `tunnel` or `direct`.
+    #[serde(rename = "return")]
+    pub return_mode: &'static str,
+    /// `PUBLISHED->TARGET/PROTOCOL`.
+    pub ports: Vec<String>,
+    /// Its range in `ROWS`; none where no backend takes new flows.
+    pub rows: Option<RangeDetail>,
+    /// Its range in `BACKENDS`.
+    pub backend_range: Option<RangeDetail>,
+    /// Rows by number of former owners they remember: none, one, two, three.
+    pub history_depth: [u32; ROW_LEN],
+    /// By number.
+    pub backends: Vec<BackendDetail>,
+    /// Counters of this node.
+    pub stats: StatsDetail,
+}
+
+/// A range in a flat map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RangeDetail {
+    /// First element.
+    pub base: u32,
+    /// Elements.
+    pub count: u32,
+    /// Counts changes.
+    pub generation: u16,
+    /// Memory of the range.
+    pub memory_bytes: u64,
+}
+
+/// One backend in full.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BackendDetail {
+    /// Its number.
+    pub number: BackendNumber,
+    /// Name of the task.
+    pub task: String,
+    /// Name of its node.
+    pub node: String,
+    /// `active`, `draining` or `no leg`.
+    pub state: &'static str,
+    /// Weight; 0 drains.
+    pub weight: u16,
+    /// Rows that it owns.
+    pub rows: u32,
+    /// The same in per cent: its share of new flows.
+    pub share_percent: f64,
+    /// Rows that remember it as a former owner.
+    pub former_rows: u32,
+    /// Counts the lives of this number.
+    pub generation: u8,
+}
+
+/// Counters of one service at one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StatsDetail {
+    /// Packets from clients that came in here.
+    pub entry_packets: u64,
+    /// Bytes of them, IP length.
+    pub entry_bytes: u64,
+    /// New flows among them.
+    pub entry_flows: u64,
+    /// Packets handed to tasks of this node.
+    pub home_packets: u64,
+    /// Replies of tasks of this node.
+    pub reply_packets: u64,
+    /// Bytes of them, IP length.
+    pub reply_bytes: u64,
+    /// Segments sent on to a former owner.
+    pub second_chances: u64,
+    /// Flows rebuilt from a task's socket table.
+    pub rebuilt: u64,
+}
+
+impl ServiceDetail {
+    /// The detail from what is pinned; `rows` and `backends` are the service's.
+    ///
+    /// # Errors
+    /// [`ObserveError::UnknownService`].
+    pub fn new(
+        snapshot: &Snapshot,
+        name: &str,
+        rows: &[Row],
+        backends: &BTreeMap<BackendNumber, Backend>,
+        stats: ServiceStats,
+    ) -> Result<Self, ObserveError> {
+        let (index, record) = snapshot.service(name)?;
+        let shares = RowShares::of(rows);
+        let here = snapshot.self_name();
+        let detail = |(number, task)| BackendDetail::new(number, task, here, &shares, backends);
+        Ok(Self {
+            name: record.name.clone(),
+            index,
+            scheduler: record.scheduler(),
+            return_mode: record.return_mode(),
+            ports: snapshot.ports_of(index).map(port_text).collect(),
+            rows: RangeDetail::of::<Row>(record.service.rows),
+            backend_range: RangeDetail::of::<Backend>(record.service.backends),
+            history_depth: shares.depth,
+            backends: snapshot.tasks_of(index).map(detail).collect(),
+            stats: stats.into(),
+        })
+    }
+}
+
+impl RangeDetail {
+    /// The range that `word` packs, of elements of type `T`.
+    fn of<T>(word: u64) -> Option<Self> {
+        let range = Range::unpack(word)?;
+        Some(Self {
+            base: range.base,
+            count: range.len(),
+            generation: range.generation,
+            memory_bytes: u64::from(range.len()) * size_of::<T>() as u64,
+        })
+    }
+}
+
+impl BackendDetail {
+    fn new(
+        number: BackendNumber,
+        task: &TaskRecord,
+        here: &str,
+        shares: &RowShares,
+        backends: &BTreeMap<BackendNumber, Backend>,
+    ) -> Self {
+        let rows = shares.owned_by(number);
+        Self {
+            number,
+            task: task.name.clone(),
+            node: task.node.clone(),
+            state: task.state_name(here),
+            weight: task.weight,
+            rows,
+            share_percent: percent(rows, shares.total),
+            former_rows: shares.former.get(&number).copied().unwrap_or_default(),
+            generation: backends.get(&number).copied().unwrap_or_default().generation,
+        }
+    }
+
+    fn cells(&self) -> [String; 8] {
+        [
+            self.number.to_string(),
+            self.task.clone(),
+            self.node.clone(),
+            self.state.into(),
+            self.weight.to_string(),
+            self.rows.to_string(),
+            format!("{:.1} %", self.share_percent),
+            self.former_rows.to_string(),
+        ]
+    }
+}
+
+impl From<ServiceStats> for StatsDetail {
+    fn from(stats: ServiceStats) -> Self {
+        Self {
+            entry_packets: stats.entry_packets,
+            entry_bytes: stats.entry_bytes,
+            entry_flows: stats.entry_flows,
+            home_packets: stats.home_packets,
+            reply_packets: stats.reply_packets,
+            reply_bytes: stats.reply_bytes,
+            second_chances: stats.second_chances,
+            rebuilt: stats.rebuilt,
+        }
+    }
+}
+
+impl View for ServiceDetail {
+    fn text(&self) -> String {
+        let range = |range: Option<RangeDetail>| range.map_or_else(|| "none".into(), range_text);
+        let [none, one, two, three] = self.history_depth;
+        let mut backends =
+            table(&["NUMBER", "TASK", "NODE", "STATE", "WEIGHT", "ROWS", "SHARE", "FORMER"]);
+        for backend in &self.backends {
+            backends.add_row(backend.cells());
+        }
+        [
+            format!("Name:       {} (index {})", self.name, self.index),
+            format!("Scheduler:  {}", self.scheduler),
+            format!("Return:     {}", self.return_mode),
+            format!("Ports:      {}", self.ports.join(" ")),
+            format!("Rows:       {}", range(self.rows)),
+            format!("Backends:   {}", range(self.backend_range)),
+            format!("History:    {none} rows remember nobody, {one} one, {two} two, {three} three"),
+            stats_text(self.stats),
+            String::new(),
+            lines(backends, &[0, 4, 5, 6, 7]),
+        ]
+        .join("\n")
+    }
+}
+
+fn range_text(range: RangeDetail) -> String {
+    let RangeDetail { base, count, generation, memory_bytes } = range;
+    let last = base + (count - 1);
+    format!("{count} ({base}..={last}), generation {generation}, {}", bytes(memory_bytes))
+}
+
+fn stats_text(stats: StatsDetail) -> String {
+    format!(
+        "In here:    {} packets, {}, {} flows\nTo tasks:   {} packets here\nReplies:    {} packets, {}\nRescued:    {} sent on to a former owner, {} rebuilt from sockets",
+        stats.entry_packets,
+        bytes(stats.entry_bytes),
+        stats.entry_flows,
+        stats.home_packets,
+        stats.reply_packets,
+        bytes(stats.reply_bytes),
+        stats.second_chances,
+        stats.rebuilt,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::snapshot;
+
+    fn detail() -> ServiceDetail {
+        let rows = [Row::of(1), Row::of(2), Row { backends: [1, 3, 0, 0] }, Row::of(2)];
+        let backends = BTreeMap::from([(2, Backend { generation: 5, ..Default::default() })]);
+        let stats = ServiceStats { entry_flows: 4, ..Default::default() };
+        ServiceDetail::new(&snapshot::sample::snapshot(), "web", &rows, &backends, stats).unwrap()
+    }
+
+    #[test]
+    fn rows_and_shares_are_counted() {
+        let detail = detail();
+        let range = RangeDetail { base: 256, count: 4, generation: 9, memory_bytes: 32 };
+        assert_eq!(detail.rows, Some(range));
+        assert_eq!(detail.history_depth, [3, 1, 0, 0]);
+        let two = &detail.backends[1];
+        assert_eq!((two.rows, two.share_percent, two.generation), (2, 50.0, 5));
+        assert_eq!(detail.backends[2].former_rows, 1);
+    }
+
+    #[test]
+    fn the_seed_is_never_shown() {
+        let detail = detail();
+        let seed = 0xdead_beef_u32;
+        for shown in [serde_json::to_string(&detail).unwrap(), detail.text()] {
+            assert!(!shown.contains("seed") && !shown.contains(&seed.to_string()), "{shown}");
+            assert!(!shown.contains(&format!("{seed:x}")), "{shown}");
+        }
+    }
+
+    #[test]
+    fn text_says_where_the_rows_lie() {
+        assert!(detail().text().contains("4 (256..=259), generation 9, 32 B"));
+    }
+}

@@ -1,0 +1,123 @@
+//! `node ls`: one line per node of the cluster, and how this node reaches it.
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use lb_common::{
+    addr::Mac,
+    backend::NODE_SELF,
+    peer::{PEER_RESOLVED, Peer},
+};
+use serde::Serialize;
+
+use super::{
+    Snapshot, View,
+    view::{lines, table},
+};
+
+/// All nodes as one of them knows them.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct NodeList {
+    /// This node first, then by peer index.
+    pub nodes: Vec<NodeLine>,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeLine {
+    /// Its name.
+    pub name: String,
+    /// Its data-path address.
+    pub address: Ipv4Addr,
+    /// `self` or `peer`.
+    pub role: &'static str,
+    /// Whether frames to it find their next hop; always for this node.
+    pub resolved: bool,
+    /// Interface towards it.
+    pub interface: Option<String>,
+    /// Next hop's Ethernet address.
+    pub next_hop: Option<String>,
+    /// Largest outer IP packet that reaches it, bytes.
+    pub mtu: Option<u16>,
+}
+
+impl NodeList {
+    /// The list from what is pinned; `peers` by peer index, `interface` names an index.
+    #[must_use]
+    pub fn new(
+        snapshot: &Snapshot,
+        peers: &BTreeMap<u16, Peer>,
+        interface: impl Fn(u32) -> String,
+    ) -> Self {
+        let line = |(&index, node): (&u16, &super::NodeRecord)| {
+            let hop = peers.get(&index).filter(|peer| peer.flags & PEER_RESOLVED != 0);
+            let hop = hop.filter(|_| index != NODE_SELF);
+            NodeLine {
+                name: node.name.clone(),
+                address: node.addr,
+                role: if index == NODE_SELF { "self" } else { "peer" },
+                resolved: index == NODE_SELF || hop.is_some(),
+                interface: hop.map(|peer| interface(peer.ifindex)),
+                next_hop: hop.map(|peer| mac_text(peer.dst_mac)),
+                mtu: hop.map(|peer| peer.mtu),
+            }
+        };
+        Self { nodes: snapshot.nodes.iter().map(line).collect() }
+    }
+}
+
+fn mac_text(mac: Mac) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+impl NodeLine {
+    fn cells(&self) -> [String; 6] {
+        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+        [
+            self.name.clone(),
+            self.address.to_string(),
+            self.role.into(),
+            if self.resolved { "yes" } else { "NO" }.into(),
+            or_dash(self.interface.clone()),
+            or_dash(self.next_hop.clone()),
+        ]
+    }
+}
+
+impl View for NodeList {
+    fn text(&self) -> String {
+        let mut table = table(&["NAME", "ADDRESS", "ROLE", "RESOLVED", "INTERFACE", "NEXT HOP"]);
+        for node in &self.nodes {
+            table.add_row(node.cells());
+        }
+        lines(table, &[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::snapshot;
+
+    #[test]
+    fn a_peer_without_next_hop_shows_as_unresolved() {
+        let snapshot = snapshot::sample::snapshot();
+        let mut peers = BTreeMap::from([(1, Peer::default())]);
+        assert!(!NodeList::new(&snapshot, &peers, |_| "eth0".into()).nodes[1].resolved);
+        let peer = Peer {
+            flags: PEER_RESOLVED,
+            dst_mac: [2, 0, 0, 0, 0, 0xab],
+            mtu: 1500,
+            ..Default::default()
+        };
+        peers.insert(1, peer);
+        let list = NodeList::new(&snapshot, &peers, |_| "eth0".into());
+        assert_eq!(
+            serde_json::to_value(&list).unwrap()[1],
+            serde_json::json!({
+                "name": "n2", "address": "198.18.0.2", "role": "peer", "resolved": true,
+                "interface": "eth0", "next_hop": "02:00:00:00:00:ab", "mtu": 1500
+            })
+        );
+        assert_eq!((list.nodes[0].role, list.nodes[0].resolved), ("self", true));
+    }
+}
