@@ -1,0 +1,147 @@
+//! One leg made or repaired: first look and refuse, then change, the node's end before the task's,
+//! so that an address is on record before anything can use it.
+
+use std::{collections::BTreeSet, net::Ipv4Addr, os::fd::AsFd as _};
+
+use lb_common::addr::{Mac, mac_of};
+
+use super::{
+    LegSpec, LegState, TASK_INTERFACE, address, find,
+    find::FoundLeg,
+    host_ifname,
+    task_end::{TaskEnd, route_taken},
+};
+use crate::host::{
+    HostError, Netlink, Result,
+    netlink::{Link, VethEnd, VethPair},
+    netns::Namespace,
+};
+
+/// Both sides of a leg while it is worked on.
+struct Work<'a> {
+    node: &'a Netlink,
+    task: TaskEnd,
+    spec: &'a LegSpec,
+    netns_id: i32,
+}
+
+/// Makes the leg be as `spec` says.
+pub(super) async fn ensure(node: &Netlink, spec: &LegSpec) -> Result<LegState> {
+    address::check(spec)?;
+    let namespace = open_task(spec)?;
+    let netns_id = node.ensure_netns_id(&namespace).await?;
+    let task = TaskEnd::connect(namespace)?;
+    route_taken(&task, &spec.task).await?;
+    let work = Work { node, task, spec, netns_id };
+    let addr = work.settle_pair().await?;
+    let host = work.host_end(addr).await?;
+    work.task.ensure(spec, addr).await?;
+    Ok(work.state(&host, addr))
+}
+
+fn open_task(spec: &LegSpec) -> Result<Namespace> {
+    let namespace = Namespace::open(&spec.netns)?;
+    if namespace.inode() == Namespace::current()?.inode() {
+        return Err(HostError::NodeNamespace { task: spec.task.clone() });
+    }
+    Ok(namespace)
+}
+
+impl Work<'_> {
+    /// Keeps the pair that exists where it fits, else makes one; gives the task's address.
+    async fn settle_pair(&self) -> Result<Ipv4Addr> {
+        let name = host_ifname(&self.spec.task);
+        let mut legs = find::legs(self.node).await?;
+        let own = legs.iter().position(|leg| leg.link.name == name).map(|at| legs.swap_remove(at));
+        if let Some(own) = &own {
+            if let Some(addr) = self.fitting(own, &used_by(&legs)).await? {
+                return Ok(addr);
+            }
+            self.node.delete_link(&own.link).await?;
+        }
+        self.add_pair(&name, address::choose(self.spec, &used_by(&legs))?).await
+    }
+
+    /// The address of an existing pair that leads to the right namespace and may keep it.
+    async fn fitting(&self, own: &FoundLeg, used: &BTreeSet<Ipv4Addr>) -> Result<Option<Ipv4Addr>> {
+        self.refuse_other_owner(&own.link)?;
+        let there = self.task.link().await?;
+        if !there.is_some_and(|there| self.is_pair(&own.link, &there)) {
+            return Ok(None);
+        }
+        let kept = match own.addr {
+            Some(addr) => Some(addr),
+            None => self.task.address().await?,
+        };
+        let fits = |addr: &Ipv4Addr| {
+            self.spec.wanted.is_none_or(|wanted| wanted == *addr)
+                && self.spec.gateway.contains(*addr)
+                && !used.contains(addr)
+        };
+        Ok(kept.filter(fits))
+    }
+
+    fn is_pair(&self, here: &Link, there: &Link) -> bool {
+        here.peer_netns_id == Some(self.netns_id) && here.peer_ifindex == Some(there.ifindex)
+    }
+
+    fn refuse_other_owner(&self, link: &Link) -> Result<()> {
+        let task = self.spec.task.clone();
+        find::other_owner(link, &task).map_or(Ok(()), |owner| {
+            Err(HostError::NameTaken { task, interface: link.name.clone(), owner })
+        })
+    }
+
+    async fn add_pair(&self, name: &str, addr: Ipv4Addr) -> Result<Ipv4Addr> {
+        if let Some(link) = self.node.link_named(name).await? {
+            self.refuse_other_owner(&link)?;
+        }
+        if self.task.link().await?.is_some() {
+            let interface = TASK_INTERFACE.into();
+            return Err(HostError::ForeignInterface { task: self.spec.task.clone(), interface });
+        }
+        let pair = VethPair {
+            here: VethEnd { name, mac: self.host_mac() },
+            there: VethEnd { name: TASK_INTERFACE, mac: mac_of(addr.octets()) },
+            namespace: self.task.namespace.as_fd(),
+            mtu: self.spec.mtu,
+        };
+        self.node.add_veth(&pair).await.map(|()| addr)
+    }
+
+    /// The node's end: address, route and neighbour towards the task.
+    async fn host_end(&self, addr: Ipv4Addr) -> Result<Link> {
+        let gateway = self.spec.gateway.gateway();
+        let name = host_ifname(&self.spec.task);
+        let missing = || {
+            HostError::netlink(format!("find interface {name}"))(rtnetlink::Error::RequestFailed)
+        };
+        let link = self.node.link_named(&name).await?.ok_or_else(missing)?;
+        self.node.set_alias(&link, &find::alias_of(&self.spec.task)).await?;
+        self.node.settle_link(&link, self.host_mac(), self.spec.mtu).await?;
+        self.node.ensure_address(&link, gateway, 32).await?;
+        self.node.ensure_link_route(&link, addr, gateway).await?;
+        self.node.ensure_neighbour(&link, addr, mac_of(addr.octets())).await?;
+        Ok(link)
+    }
+
+    fn host_mac(&self) -> Mac {
+        mac_of(self.spec.gateway.gateway().octets())
+    }
+
+    fn state(&self, host: &Link, addr: Ipv4Addr) -> LegState {
+        LegState {
+            ifindex: host.ifindex,
+            ifname: host.name.clone(),
+            addr,
+            task_mac: mac_of(addr.octets()),
+            host_mac: self.host_mac(),
+            netns_id: self.netns_id,
+            mtu: self.spec.mtu,
+        }
+    }
+}
+
+fn used_by(legs: &[FoundLeg]) -> BTreeSet<Ipv4Addr> {
+    legs.iter().filter_map(|leg| leg.addr).collect()
+}

@@ -1,0 +1,19 @@
+//! The node outside BPF: interfaces, namespaces, gateway legs, NAT, sysctls, reserved ports. Wishes
+//! come in from the agent as plain values, facts about the node go out as plain values; whatever is
+//! changed here can be undone by `detach`.
+//!
+//! Everything acts on the network namespace of the calling thread, which is the node's.
+
+mod error;
+pub mod legs;
+pub mod mtu;
+pub mod netlink;
+pub mod netns;
+pub mod network;
+mod offload;
+
+pub use error::HostError;
+pub use netlink::Netlink;
+
+/// Outcome of a change to the node or a question about it.
+pub type Result<T> = std::result::Result<T, HostError>;

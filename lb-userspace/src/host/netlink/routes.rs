@@ -1,0 +1,145 @@
+//! IPv4 routes: the main table read, the answer for one destination, and the few routes of a leg.
+
+use std::net::Ipv4Addr;
+
+use futures::TryStreamExt as _;
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteScope, RouteType,
+};
+use nix::errno::Errno;
+use rtnetlink::RouteMessageBuilder;
+
+use super::{Link, Netlink, is_errno};
+use crate::host::{HostError, Result};
+
+/// An IPv4 route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Interface that packets leave by; none for routes that discard or have several.
+    pub ifindex: Option<u32>,
+    /// Destination; `0.0.0.0` with prefix 0 for the default route.
+    pub destination: Ipv4Addr,
+    /// Prefix length of the destination.
+    pub prefix: u8,
+    /// Next router, where the destination is not on the link itself.
+    pub gateway: Option<Ipv4Addr>,
+    /// MTU that the route itself sets, bytes.
+    pub mtu: Option<u32>,
+    /// The destination is this node itself.
+    pub local: bool,
+}
+
+impl Netlink {
+    /// The routes of the main table.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub async fn routes(&self) -> Result<Vec<Route>> {
+        let question = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        let dump = self.handle.route().get(question).execute();
+        let main = dump.try_filter_map(|message| async move {
+            Ok((message.header.table == RouteHeader::RT_TABLE_MAIN).then(|| Route::from(&message)))
+        });
+        main.try_collect().await.map_err(HostError::netlink("list routes"))
+    }
+
+    /// The route that a packet to `addr` would take, if there is one.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub async fn route_to(&self, addr: Ipv4Addr) -> Result<Option<Route>> {
+        let question = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(addr, 32).build();
+        match self.handle.route().get(question).execute().try_next().await {
+            Err(error) if is_unreachable(&error) => Ok(None),
+            Err(error) => Err(HostError::netlink(format!("look up the route to {addr}"))(error)),
+            Ok(answer) => Ok(answer.as_ref().map(Route::from)),
+        }
+    }
+
+    /// Makes `addr` reachable on the link itself, with `source` as the address packets carry.
+    ///
+    /// # Errors
+    /// When the link is down or `source` is no address of this namespace.
+    pub async fn ensure_link_route(
+        &self,
+        link: &Link,
+        addr: Ipv4Addr,
+        source: Ipv4Addr,
+    ) -> Result<()> {
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(addr, 32)
+            .output_interface(link.ifindex)
+            .scope(RouteScope::Link)
+            .pref_source(source);
+        self.ensure_route(route.build(), format!("route {addr} by {}", link.name)).await
+    }
+
+    /// Makes `gateway` on that link the default route.
+    ///
+    /// # Errors
+    /// When the link is down or `source` is no address of this namespace.
+    pub async fn ensure_default_route(
+        &self,
+        link: &Link,
+        gateway: Ipv4Addr,
+        source: Ipv4Addr,
+    ) -> Result<()> {
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .gateway(gateway)
+            .onlink()
+            .output_interface(link.ifindex)
+            .pref_source(source);
+        self.ensure_route(route.build(), format!("set default route by {}", link.name)).await
+    }
+
+    async fn ensure_route(&self, route: RouteMessage, action: String) -> Result<()> {
+        let added = self.handle.route().add(route).replace().execute().await;
+        added.map_err(HostError::netlink(action))
+    }
+}
+
+fn is_unreachable(error: &rtnetlink::Error) -> bool {
+    [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EACCES, Errno::EINVAL]
+        .into_iter()
+        .any(|errno| is_errno(error, errno))
+}
+
+impl From<&RouteMessage> for Route {
+    fn from(message: &RouteMessage) -> Self {
+        let route = Self {
+            ifindex: None,
+            destination: Ipv4Addr::UNSPECIFIED,
+            prefix: message.header.destination_prefix_length,
+            gateway: None,
+            mtu: None,
+            local: message.header.kind == RouteType::Local,
+        };
+        message.attributes.iter().fold(route, Self::with)
+    }
+}
+
+impl Route {
+    /// Whether this is a default route.
+    #[must_use]
+    pub const fn is_default(&self) -> bool {
+        self.prefix == 0
+    }
+
+    fn with(mut self, attribute: &RouteAttribute) -> Self {
+        match attribute {
+            RouteAttribute::Oif(ifindex) => self.ifindex = Some(*ifindex),
+            RouteAttribute::Destination(RouteAddress::Inet(addr)) => self.destination = *addr,
+            RouteAttribute::Gateway(RouteAddress::Inet(addr)) => self.gateway = Some(*addr),
+            RouteAttribute::Metrics(metrics) => self.mtu = mtu_of(metrics),
+            _ => {}
+        }
+        self
+    }
+}
+
+fn mtu_of(metrics: &[RouteMetric]) -> Option<u32> {
+    metrics.iter().find_map(|metric| match metric {
+        RouteMetric::Mtu(mtu) => Some(*mtu),
+        _ => None,
+    })
+}

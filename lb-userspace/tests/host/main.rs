@@ -1,0 +1,8 @@
+//! The host module against the real kernel, in namespaces that each test makes and removes.
+//! Needs root; without it the tests say so and pass.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod legs;
+mod network;
+mod world;
