@@ -18,7 +18,7 @@ pub(super) struct Tool {
 }
 
 /// All of them.
-pub(super) const TOOLS: [Tool; 7] = [
+pub(super) const TOOLS: [Tool; 8] = [
     Tool {
         command: "ip",
         package: "iproute2",
@@ -33,6 +33,7 @@ pub(super) const TOOLS: [Tool; 7] = [
     Tool { command: "nft", package: "nftables", reason: "masquerades what tasks send outside" },
     Tool { command: "curl", package: "curl", reason: "the client of HTTP scenarios and the demo" },
     Tool { command: "iperf3", package: "iperf3", reason: "long transfers under change" },
+    Tool { command: "ping", package: "iputils-ping", reason: "shows that legs carry packets" },
     Tool { command: "tcpdump", package: "tcpdump", reason: "shows what the underlay carries" },
 ];
 
