@@ -17,7 +17,7 @@ const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
 // Written by the agent, read per packet.
 #[btf_map]
-pub static PORTS: Array<PublishedPort, { PORTS_LEN as usize }> = Array::new();
+pub static PORTS: Array<PublishedPort, { PORTS_LEN as usize }, MMAPABLE> = Array::new();
 #[btf_map]
 pub static SERVICES: Array<Service, { SERVICES_LEN as usize }, MMAPABLE> = Array::new();
 #[btf_map]
@@ -25,9 +25,9 @@ pub static ROWS: Array<Row, { ROWS_LEN as usize }, MMAPABLE> = Array::new();
 #[btf_map]
 pub static BACKENDS: Array<Backend, { BACKENDS_LEN as usize }, MMAPABLE> = Array::new();
 #[btf_map]
-pub static LEGS: Array<Leg, { LEGS_LEN as usize }> = Array::new();
+pub static LEGS: Array<Leg, { LEGS_LEN as usize }, MMAPABLE> = Array::new();
 #[btf_map]
-pub static PEERS: Array<Peer, { PEERS_LEN as usize }> = Array::new();
+pub static PEERS: Array<Peer, { PEERS_LEN as usize }, MMAPABLE> = Array::new();
 /// Data-path address of a node -> index into `PEERS`.
 #[btf_map]
 pub static PEER_INDEX: HashMap<V4, u32, { PEERS_LEN as usize }> = HashMap::new();

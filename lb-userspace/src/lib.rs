@@ -1,6 +1,9 @@
 //! The node agent and the CLI, as a library so that tests and benchmarks use the same parts.
+#![deny(unsafe_code)]
+
 pub mod agent;
 pub mod compile;
+pub mod dataplane;
 pub mod host;
 pub mod model;
 pub mod observe;

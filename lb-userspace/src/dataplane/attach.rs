@@ -1,0 +1,135 @@
+//! Attaches programs to interfaces by pinned links, so that forwarding outlives the agent, and
+//! replaces the programs of existing links atomically, so that an upgrade misses no packet.
+
+use aya::programs::{
+    ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode, links::FdLink,
+    tc::SchedClassifierLink, xdp::XdpLink,
+};
+use nix::errno::Errno;
+
+use super::{
+    Dataplane, TcProgram,
+    link::{
+        AttachError, Attached, failed, live, open, program, program_name, tcx_programs, xdp_program,
+    },
+    pins,
+    programs::XDP_NODE,
+};
+
+impl Dataplane {
+    /// Attaches `xdp_node` to `interface` in native mode, or replaces the program of an existing
+    /// link.
+    ///
+    /// # Errors
+    /// [`AttachError`]: another XDP program on the interface and a missing native mode are refused.
+    pub fn attach_xdp(&mut self, interface: &str) -> Result<Attached, AttachError> {
+        let link = format!("xdp-{interface}");
+        let on_interface = xdp_program(interface)?;
+        let old = live(&self.pins.link(&link), on_interface.as_slice())?;
+        let program: &mut Xdp = program(&mut self.ebpf, XDP_NODE)?;
+        let replaced = old.is_some();
+        match (old, on_interface) {
+            // The link stays pinned: to pin it again would fail.
+            (Some(old), _) => {
+                let old = XdpLink::try_from(old).map_err(failed("reuse", &link))?;
+                program.attach_to_link(old).map_err(failed("replace the program of", &link))?;
+            }
+            (None, Some(id)) => return Err(other_xdp(interface, id)),
+            (None, None) => self.new_xdp(&link, interface)?,
+        }
+        Ok(Attached { link, program: XDP_NODE, replaced })
+    }
+
+    fn new_xdp(&mut self, link: &str, interface: &str) -> Result<(), AttachError> {
+        let program: &mut Xdp = program(&mut self.ebpf, XDP_NODE)?;
+        let id = match program.attach(interface, XdpMode::Driver) {
+            Err(error) if is_unsupported(&error) => {
+                return Err(AttachError::NoNativeXdp { interface: interface.into() });
+            }
+            attached => attached.map_err(failed("attach", link))?,
+        };
+        let made = program.take_link(id).map_err(failed("take", link))?;
+        // Where the kernel refused a BPF link aya attached by netlink; that would end with the agent.
+        self.pin(FdLink::try_from(made).map_err(failed("get a BPF link for", link))?, link)
+    }
+
+    /// Attaches a program to the tcx ingress hook of `interface`, or replaces the program of an
+    /// existing link.
+    ///
+    /// # Errors
+    /// [`AttachError`].
+    pub fn attach_tcx(
+        &mut self,
+        which: TcProgram,
+        interface: &str,
+    ) -> Result<Attached, AttachError> {
+        let link = format!("tcx-{interface}");
+        let old = live(&self.pins.link(&link), &tcx_programs(interface)?)?;
+        let replaced = old.is_some();
+        let program: &mut SchedClassifier = program(&mut self.ebpf, which.name())?;
+        if let Some(old) = old {
+            let old = SchedClassifierLink::try_from(old).map_err(failed("reuse", &link))?;
+            program.attach_to_link(old).map_err(failed("replace the program of", &link))?;
+        } else {
+            let id = program
+                .attach(interface, TcAttachType::Ingress)
+                .map_err(failed("attach", &link))?;
+            let made = program.take_link(id).map_err(failed("take", &link))?;
+            self.pin(FdLink::try_from(made).map_err(failed("get a BPF link for", &link))?, &link)?;
+        }
+        Ok(Attached { link, program: which.name(), replaced })
+    }
+
+    /// Detaches what this data plane attached to `interface`; does nothing where there is nothing.
+    /// Returns the names of the removed links.
+    ///
+    /// # Errors
+    /// [`AttachError::Link`].
+    pub fn detach_interface(&mut self, interface: &str) -> Result<Vec<String>, AttachError> {
+        let links = [format!("xdp-{interface}"), format!("tcx-{interface}")];
+        let removed = links.into_iter().filter_map(|link| self.remove_link(&link).transpose());
+        removed.collect()
+    }
+
+    /// Removes pinned links whose interface is gone or was made anew. Returns their names.
+    ///
+    /// # Errors
+    /// [`AttachError`].
+    pub fn prune_links(&mut self) -> Result<Vec<String>, AttachError> {
+        let mut removed = Vec::new();
+        for link in pins::list(&self.pins.links_dir())? {
+            // An interface that cannot be asked about is gone.
+            let on_interface = match (link.strip_prefix("xdp-"), link.strip_prefix("tcx-")) {
+                (Some(interface), _) => xdp_program(interface).ok().flatten().into_iter().collect(),
+                (_, Some(interface)) => tcx_programs(interface).unwrap_or_default(),
+                _ => continue,
+            };
+            if live(&self.pins.link(&link), &on_interface)?.is_none() {
+                removed.push(link);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn remove_link(&self, link: &str) -> Result<Option<String>, AttachError> {
+        let Some(pinned) = open(&self.pins.link(link)).map_err(failed("open", link))? else {
+            return Ok(None);
+        };
+        // The descriptor is the last reference: closing it detaches before this returns.
+        drop(pinned.unpin().map_err(failed("unpin", link))?);
+        Ok(Some(link.into()))
+    }
+
+    fn pin(&self, made: FdLink, link: &str) -> Result<(), AttachError> {
+        made.pin(self.pins.link(link)).map(drop).map_err(failed("pin", link))
+    }
+}
+
+fn other_xdp(interface: &str, id: u32) -> AttachError {
+    AttachError::OtherXdp { interface: interface.into(), id, name: program_name(id) }
+}
+
+fn is_unsupported(error: &ProgramError) -> bool {
+    let ProgramError::SyscallError(error) = error else { return false };
+    error.io_error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32)
+}

@@ -1,0 +1,30 @@
+//! The only room that knows aya: loads the BPF object, pins its maps, attaches its programs, and
+//! reads and writes the maps.
+//!
+//! [`Dataplane::open`] comes first; `attach_*` connect it to interfaces; [`Dataplane::apply`] makes
+//! the maps hold what `compile` wants; [`detach`] removes everything again. Calls concern the
+//! network namespace of the calling thread, which must be the node's.
+
+mod attach;
+mod cgroup;
+mod error;
+mod globals;
+mod link;
+mod load;
+mod maps;
+mod mmap;
+mod object;
+mod pins;
+mod programs;
+mod schema;
+mod xdp_query;
+
+pub use globals::Globals;
+pub use link::{AttachError, Attached};
+pub use load::{Dataplane, LoadError};
+pub use maps::{Devices, Maps, MapsError, PinnedHash};
+pub use mmap::{MappedArray, OutOfRange};
+pub use object::{Object, ObjectError};
+pub use pins::{PinLock, Pins, PinsError};
+pub use programs::{CGROUP_PROGRAMS, Hook, PROGRAMS, TcProgram, XDP_NODE};
+pub use schema::{MapSchema, SchemaError};

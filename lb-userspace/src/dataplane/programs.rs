@@ -1,0 +1,48 @@
+//! The table of programs: what the object must hold and which hook each one sits on.
+
+/// Where a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hook {
+    /// Native XDP on an interface.
+    Xdp,
+    /// tcx ingress on an interface.
+    Tcx,
+    /// The root cgroup (v2).
+    Cgroup,
+}
+
+/// A program on the node's NICs and legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TcProgram {
+    /// Task traffic, on the node's end of a gateway leg.
+    Leg,
+    /// The slow path of the node's NICs.
+    Node,
+}
+
+/// The XDP program of the node's NICs.
+pub const XDP_NODE: &str = "xdp_node";
+/// Programs on the root cgroup.
+pub const CGROUP_PROGRAMS: [&str; 4] = ["connect4", "sendmsg4", "recvmsg4", "getpeername4"];
+
+/// Every program with its hook; the object must hold all of them.
+pub const PROGRAMS: [(&str, Hook); 7] = [
+    (XDP_NODE, Hook::Xdp),
+    (TcProgram::Leg.name(), Hook::Tcx),
+    (TcProgram::Node.name(), Hook::Tcx),
+    (CGROUP_PROGRAMS[0], Hook::Cgroup),
+    (CGROUP_PROGRAMS[1], Hook::Cgroup),
+    (CGROUP_PROGRAMS[2], Hook::Cgroup),
+    (CGROUP_PROGRAMS[3], Hook::Cgroup),
+];
+
+impl TcProgram {
+    /// The program's name in the object.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Leg => "tc_leg",
+            Self::Node => "tc_node",
+        }
+    }
+}
