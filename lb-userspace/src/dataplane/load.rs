@@ -6,6 +6,7 @@ use aya::{
     Ebpf, EbpfError, EbpfLoader,
     programs::{Program, ProgramError},
 };
+use lb_common::addr::V4;
 
 use super::{
     Globals, Object, ObjectError,
@@ -24,6 +25,7 @@ pub struct Dataplane {
     pub(super) pins: Pins,
     pub(super) ebpf: Ebpf,
     pub(super) maps: Maps,
+    pub(super) node_addr: V4,
     _lock: PinLock,
 }
 
@@ -74,7 +76,7 @@ impl Dataplane {
         let mut ebpf = load(&bytes, &paths, globals)?;
         load_programs(&mut ebpf)?;
         let maps = Maps::open(&pins)?;
-        Ok(Self { pins, ebpf, maps, _lock: lock })
+        Ok(Self { pins, ebpf, maps, node_addr: globals.node_addr, _lock: lock })
     }
 
     /// Where it is pinned.

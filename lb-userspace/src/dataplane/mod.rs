@@ -7,8 +7,11 @@
 
 mod attach;
 mod cgroup;
+mod detach;
+mod elements;
 mod error;
 mod globals;
+mod inventory;
 mod link;
 mod load;
 mod maps;
@@ -17,9 +20,14 @@ mod object;
 mod pins;
 mod programs;
 mod schema;
+mod settle;
+mod state;
 mod xdp_query;
 
+pub use detach::{DetachError, Removed, detach};
+pub use elements::PeerHop;
 pub use globals::Globals;
+pub use inventory::{Inventory, InventoryError, LinkEntry, MapEntry, ProgramEntry};
 pub use link::{AttachError, Attached};
 pub use load::{Dataplane, LoadError};
 pub use maps::{Devices, Maps, MapsError, PinnedHash};

@@ -1,7 +1,10 @@
 //! The table of programs: what the object must hold and which hook each one sits on.
 
+use serde::Serialize;
+
 /// Where a program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Hook {
     /// Native XDP on an interface.
     Xdp,

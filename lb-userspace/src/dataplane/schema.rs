@@ -67,7 +67,7 @@ pub enum SchemaError {
 ///
 /// # Errors
 /// [`SchemaError::Parse`].
-pub fn declared(object: &[u8]) -> Result<BTreeMap<String, MapSchema>, SchemaError> {
+pub(super) fn declared(object: &[u8]) -> Result<BTreeMap<String, MapSchema>, SchemaError> {
     let object = aya_obj::Object::parse(object)?;
     let pinned =
         object.maps.iter().filter(|(_, map)| map.section_kind() == EbpfSectionKind::BtfMaps);
@@ -78,7 +78,7 @@ pub fn declared(object: &[u8]) -> Result<BTreeMap<String, MapSchema>, SchemaErro
 ///
 /// # Errors
 /// [`SchemaError`] of the first map that differs.
-pub fn check(pins: &Pins, declared: &BTreeMap<String, MapSchema>) -> Result<(), SchemaError> {
+pub(super) fn check(pins: &Pins, declared: &BTreeMap<String, MapSchema>) -> Result<(), SchemaError> {
     let existing = declared.iter().filter(|(name, _)| pins.map(name).exists());
     existing.into_iter().try_for_each(|(name, expected)| check_one(pins, name, expected))
 }
