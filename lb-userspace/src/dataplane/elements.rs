@@ -50,7 +50,8 @@ impl Dataplane {
         if peer.flags & PEER_PRESENT == 0 {
             return Ok(false);
         }
-        let peer = with_hop(Peer { addr: peer.addr, ip_sum: peer.ip_sum, ..Default::default() }, hop);
+        let peer =
+            with_hop(Peer { addr: peer.addr, ip_sum: peer.ip_sum, ..Default::default() }, hop);
         self.maps.peers.set(index.into(), peer).map_err(MapsError::range("PEERS"))
     }
 
@@ -86,8 +87,10 @@ impl Dataplane {
     /// [`MapsError::Element`].
     pub fn set_own_addrs(&mut self, wanted: &BTreeSet<V4>) -> Result<usize, MapsError> {
         let map = &mut self.maps.own_addrs;
-        let held: BTreeSet<V4> =
-            map.keys().collect::<Result<_, _>>().map_err(MapsError::element("list", "OWN_ADDRS"))?;
+        let held: BTreeSet<V4> = map
+            .keys()
+            .collect::<Result<_, _>>()
+            .map_err(MapsError::element("list", "OWN_ADDRS"))?;
         for addr in wanted.difference(&held) {
             map.insert(addr, 1, 0).map_err(MapsError::element("insert", "OWN_ADDRS"))?;
         }
@@ -109,8 +112,9 @@ impl Dataplane {
         let held: BTreeSet<u32> =
             map.keys().collect::<Result<_, _>>().map_err(MapsError::element("list", "DEVICES"))?;
         for &ifindex in wanted.difference(&held) {
-            map.insert(ifindex, ifindex, None, 0)
-                .map_err(|error| MapsError::element("insert", "DEVICES")(std::io::Error::other(error).into()))?;
+            map.insert(ifindex, ifindex, None, 0).map_err(|error| {
+                MapsError::element("insert", "DEVICES")(std::io::Error::other(error).into())
+            })?;
         }
         for &ifindex in held.difference(wanted) {
             map.remove(ifindex).map_err(MapsError::element("remove", "DEVICES"))?;
@@ -122,20 +126,35 @@ impl Dataplane {
 impl Maps {
     /// Writes a node's elements of `NODE_INFO`, `PEERS` and `PEER_INDEX`, in that order. What is
     /// known of the way to it stays, unless the address is another.
-    pub(super) fn set_peer(&mut self, index: u16, name: &str, addr: V4, node_addr: V4) -> Result<bool, MapsError> {
+    pub(super) fn set_peer(
+        &mut self,
+        index: u16,
+        name: &str,
+        addr: V4,
+        node_addr: V4,
+    ) -> Result<bool, MapsError> {
         let info = NodeInfo { name: pack_name(name), addr };
         let key = u32::from(index);
         let mut written = false;
         if found(self.node_info.get(&key, 0), "NODE_INFO")? != Some(info) {
-            self.node_info.insert(key, info, 0).map_err(MapsError::element("insert", "NODE_INFO"))?;
+            self.node_info
+                .insert(key, info, 0)
+                .map_err(MapsError::element("insert", "NODE_INFO"))?;
             written = true;
         }
         let held = self.peers.get(key).unwrap_or_default();
         let kept = if held.addr == addr { held } else { Peer::default() };
-        let peer = Peer { flags: kept.flags | PEER_PRESENT, addr, ip_sum: outer_sum(node_addr, addr), ..kept };
+        let peer = Peer {
+            flags: kept.flags | PEER_PRESENT,
+            addr,
+            ip_sum: outer_sum(node_addr, addr),
+            ..kept
+        };
         written |= self.peers.set(key, peer).map_err(MapsError::range("PEERS"))?;
         if found(self.peer_index.get(&addr, 0), "PEER_INDEX")? != Some(key) {
-            self.peer_index.insert(addr, key, 0).map_err(MapsError::element("insert", "PEER_INDEX"))?;
+            self.peer_index
+                .insert(addr, key, 0)
+                .map_err(MapsError::element("insert", "PEER_INDEX"))?;
             written = true;
         }
         Ok(written)
@@ -158,7 +177,9 @@ fn with_hop(peer: Peer, hop: Option<PeerHop>) -> Peer {
 /// version, length and type of service 0x4500, do not fragment 0x4000, TTL and UDP, both addresses.
 fn outer_sum(src: V4, dst: V4) -> u16 {
     let ttl_and_udp = u32::from(u16::from_be_bytes([OUTER_TTL, lb_common::port::UDP]));
-    let halves = |[a, b, c, d]: V4| u32::from(u16::from_be_bytes([a, b])) + u32::from(u16::from_be_bytes([c, d]));
+    let halves = |[a, b, c, d]: V4| {
+        u32::from(u16::from_be_bytes([a, b])) + u32::from(u16::from_be_bytes([c, d]))
+    };
     let sum = 0x4500 + 0x4000 + ttl_and_udp + halves(src) + halves(dst);
     // At most seven words: one carry is folded in, and it carries no further twice.
     let folded = (sum & 0xffff) + (sum >> 16);

@@ -95,15 +95,26 @@ impl Dataplane {
     /// # Errors
     /// [`InventoryError`].
     pub fn inventory(&self) -> Result<Inventory, InventoryError> {
-        let programs = PROGRAMS.iter().filter_map(|&(name, hook)| Some((name, hook, self.ebpf.program(name)?)));
+        let programs = PROGRAMS
+            .iter()
+            .filter_map(|&(name, hook)| Some((name, hook, self.ebpf.program(name)?)));
         let programs = programs.map(|(name, hook, program)| {
-            program.info().map(|info| program_entry(name, hook, &info)).map_err(asking("program", name))
+            program
+                .info()
+                .map(|info| program_entry(name, hook, &info))
+                .map_err(asking("program", name))
         });
         let (maps, links) = (list(&self.pins.maps_dir())?, list(&self.pins.links_dir())?);
         Ok(Inventory {
             programs: programs.collect::<Result<_, InventoryError>>()?,
-            maps: maps.into_iter().map(|name| map_entry(&self.pins, name)).collect::<Result<_, _>>()?,
-            links: links.into_iter().filter_map(|name| link_entry(&self.pins, name).transpose()).collect::<Result<_, _>>()?,
+            maps: maps
+                .into_iter()
+                .map(|name| map_entry(&self.pins, name))
+                .collect::<Result<_, _>>()?,
+            links: links
+                .into_iter()
+                .filter_map(|name| link_entry(&self.pins, name).transpose())
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -140,12 +151,17 @@ fn memory_bytes(info: &MapInfo) -> Result<Option<u64>, MapError> {
 }
 
 fn link_entry(pins: &Pins, name: String) -> Result<Option<LinkEntry>, InventoryError> {
-    let Some(pinned) = open(&pins.link(&name)).map_err(asking("link", &name))? else { return Ok(None) };
+    let Some(pinned) = open(&pins.link(&name)).map_err(asking("link", &name))? else {
+        return Ok(None);
+    };
     let link = aya::programs::links::FdLink::from(pinned);
     let info = link.info().map_err(asking("link", &name))?;
     Ok(Some(LinkEntry { id: info.id(), program: info.program_id(), name }))
 }
 
-fn asking<E: std::error::Error>(what: &'static str, name: &str) -> impl FnOnce(E) -> InventoryError {
+fn asking<E: std::error::Error>(
+    what: &'static str,
+    name: &str,
+) -> impl FnOnce(E) -> InventoryError {
     move |error| InventoryError::Ask { what, name: name.into(), reason: chain(&error) }
 }

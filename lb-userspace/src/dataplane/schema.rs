@@ -78,7 +78,10 @@ pub(super) fn declared(object: &[u8]) -> Result<BTreeMap<String, MapSchema>, Sch
 ///
 /// # Errors
 /// [`SchemaError`] of the first map that differs.
-pub(super) fn check(pins: &Pins, declared: &BTreeMap<String, MapSchema>) -> Result<(), SchemaError> {
+pub(super) fn check(
+    pins: &Pins,
+    declared: &BTreeMap<String, MapSchema>,
+) -> Result<(), SchemaError> {
     let existing = declared.iter().filter(|(name, _)| pins.map(name).exists());
     existing.into_iter().try_for_each(|(name, expected)| check_one(pins, name, expected))
 }

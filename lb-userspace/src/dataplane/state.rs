@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use lb_common::{
     backend::{Backend, STATE_NONE},
-    info::{TaskInfo, TaskKey, unpack_name},
+    info::{Name, TaskInfo, TaskKey, unpack_name},
     leg::leg_index,
     peer::PEER_PRESENT,
     port::PublishedPort,
@@ -24,8 +24,12 @@ impl Maps {
     /// # Errors
     /// [`MapsError::Element`] when the kernel refuses a look-up.
     pub fn contents(&self) -> Result<MapContents, MapsError> {
-        let services = self.services_in_use().map(|(index, service)| Ok((index, self.service_contents(index, &service)?)));
-        let peers = self.peers_in_use().filter_map(|(index, addr)| self.peer_contents(index, addr).transpose());
+        let services = self
+            .services_in_use()
+            .map(|(index, service)| Ok((index, self.service_contents(index, &service)?)));
+        let peers = self
+            .peers_in_use()
+            .filter_map(|(index, addr)| self.peer_contents(index, addr).transpose());
         let ports = self.ports.iter().filter(|(_, port)| *port != PublishedPort::default());
         Ok(MapContents {
             ports: ports.collect(),
@@ -46,10 +50,17 @@ impl Maps {
                 services.insert(name, self.previous_service(index, &service)?);
             }
         }
-        Ok(Previous { services, peers: self.peers_in_use().map(|(index, addr)| (addr, index)).collect() })
+        Ok(Previous {
+            services,
+            peers: self.peers_in_use().map(|(index, addr)| (addr, index)).collect(),
+        })
     }
 
-    fn previous_service(&self, index: u16, service: &Service) -> Result<PreviousService, MapsError> {
+    fn previous_service(
+        &self,
+        index: u16,
+        service: &Service,
+    ) -> Result<PreviousService, MapsError> {
         let held = self.backends_of(service).map(|(number, backend)| {
             let name = self.task(index, number)?.map(|task| unpack_name(&task.name).to_owned());
             Ok((number, (name.unwrap_or_default(), backend.generation)))
@@ -58,7 +69,11 @@ impl Maps {
         Ok(PreviousService { index, rows: self.rows_of(service), backends })
     }
 
-    fn service_contents(&self, index: u16, service: &Service) -> Result<ServiceContents, MapsError> {
+    fn service_contents(
+        &self,
+        index: u16,
+        service: &Service,
+    ) -> Result<ServiceContents, MapsError> {
         let held = self.backends_of(service).filter(|(_, backend)| backend.state != STATE_NONE);
         let backends = held.map(|(number, backend)| {
             Ok((number, self.backend_contents(&backend, self.task(index, number)?)))
@@ -74,12 +89,13 @@ impl Maps {
     }
 
     fn backend_contents(&self, backend: &Backend, task: Option<TaskInfo>) -> BackendContents {
-        let name = |name| task.as_ref().map(|task| unpack_name(name(task)).to_owned()).unwrap_or_default();
+        let name =
+            |name: Option<&Name>| name.map(|name| unpack_name(name).to_owned()).unwrap_or_default();
         let addr = task.map_or([0; 4], |task| task.addr);
         let [high, low] = backend.leg.to_be_bytes();
         BackendContents {
-            task: name(|task| &task.name),
-            node: name(|task| &task.node),
+            task: name(task.as_ref().map(|task| &task.name)),
+            node: name(task.as_ref().map(|task| &task.node)),
             peer: backend.node,
             // An index without its address is drift: it must differ from any leg that is wanted.
             leg: match backend.leg {
@@ -93,7 +109,11 @@ impl Maps {
         }
     }
 
-    fn peer_contents(&self, index: u16, addr: [u8; 4]) -> Result<Option<(u16, PeerContents)>, MapsError> {
+    fn peer_contents(
+        &self,
+        index: u16,
+        addr: [u8; 4],
+    ) -> Result<Option<(u16, PeerContents)>, MapsError> {
         // Without its way back from the address a node is not there.
         if found(self.peer_index.get(&addr, 0), "PEER_INDEX")? != Some(index.into()) {
             return Ok(None);
@@ -104,8 +124,13 @@ impl Maps {
     }
 
     fn services_in_use(&self) -> impl Iterator<Item = (u16, Service)> + '_ {
-        let in_use = |service: &Service| service.scheduler != 0 || service.rows != 0 || service.backends != 0;
-        self.services.iter().filter(move |(_, service)| in_use(service)).map(|(index, service)| (index as u16, service))
+        let in_use = |service: &Service| {
+            service.scheduler != 0 || service.rows != 0 || service.backends != 0
+        };
+        self.services
+            .iter()
+            .filter(move |(_, service)| in_use(service))
+            .map(|(index, service)| (index as u16, service))
     }
 
     /// Other nodes; element 0 is this one.
@@ -120,10 +145,16 @@ impl Maps {
     }
 
     /// Elements of the service's backend range that some task has or had.
-    pub(super) fn backends_of(&self, service: &Service) -> impl Iterator<Item = (BackendNumber, Backend)> + '_ {
+    pub(super) fn backends_of(
+        &self,
+        service: &Service,
+    ) -> impl Iterator<Item = (BackendNumber, Backend)> + '_ {
         let range = Range::unpack(service.backends);
-        let elements = range.into_iter().flat_map(|range| (0..range.len()).map(move |offset| (offset, range.base + offset)));
-        let read = elements.filter_map(|(offset, index)| Some((offset as u16, self.backends.get(index)?)));
+        let elements = range
+            .into_iter()
+            .flat_map(|range| (0..range.len()).map(move |offset| (offset, range.base + offset)));
+        let read =
+            elements.filter_map(|(offset, index)| Some((offset as u16, self.backends.get(index)?)));
         read.filter(|(_, backend)| *backend != Backend::default())
     }
 
@@ -138,7 +169,10 @@ impl Maps {
 }
 
 /// A look-up in which a missing key is an answer and not an error.
-pub(super) fn found<T>(result: Result<T, aya::maps::MapError>, map: &'static str) -> Result<Option<T>, MapsError> {
+pub(super) fn found<T>(
+    result: Result<T, aya::maps::MapError>,
+    map: &'static str,
+) -> Result<Option<T>, MapsError> {
     match result {
         Err(aya::maps::MapError::KeyNotFound) => Ok(None),
         result => result.map(Some).map_err(MapsError::element("read", map)),

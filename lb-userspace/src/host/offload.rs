@@ -1,5 +1,6 @@
 //! Offloads of an interface, by the ethtool ioctl: generic netlink has them too, but no well-kept
 //! crate can set them.
+#![expect(unsafe_code, reason = "an ioctl; see the SAFETY note")]
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
