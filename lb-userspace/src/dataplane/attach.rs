@@ -12,7 +12,7 @@ use super::{
     link::{
         AttachError, Attached, failed, live, open, program, program_name, tcx_programs, xdp_program,
     },
-    pins,
+    pins::{interface_of, link_name, list},
     programs::XDP_NODE,
 };
 
@@ -23,7 +23,7 @@ impl Dataplane {
     /// # Errors
     /// [`AttachError`]: another XDP program on the interface and a missing native mode are refused.
     pub fn attach_xdp(&mut self, interface: &str) -> Result<Attached, AttachError> {
-        let link = format!("xdp-{interface}");
+        let link = link_name("xdp", interface);
         let on_interface = xdp_program(interface)?;
         let old = live(&self.pins.link(&link), on_interface.as_slice())?;
         let program: &mut Xdp = program(&mut self.ebpf, XDP_NODE)?;
@@ -63,7 +63,7 @@ impl Dataplane {
         which: TcProgram,
         interface: &str,
     ) -> Result<Attached, AttachError> {
-        let link = format!("tcx-{interface}");
+        let link = link_name("tcx", interface);
         let old = live(&self.pins.link(&link), &tcx_programs(interface)?)?;
         let replaced = old.is_some();
         let program: &mut SchedClassifier = program(&mut self.ebpf, which.name())?;
@@ -86,7 +86,7 @@ impl Dataplane {
     /// # Errors
     /// [`AttachError::Link`].
     pub fn detach_interface(&mut self, interface: &str) -> Result<Vec<String>, AttachError> {
-        let links = [format!("xdp-{interface}"), format!("tcx-{interface}")];
+        let links = [link_name("xdp", interface), link_name("tcx", interface)];
         let removed = links.into_iter().filter_map(|link| self.remove_link(&link).transpose());
         removed.collect()
     }
@@ -97,11 +97,13 @@ impl Dataplane {
     /// [`AttachError`].
     pub fn prune_links(&mut self) -> Result<Vec<String>, AttachError> {
         let mut removed = Vec::new();
-        for link in pins::list(&self.pins.links_dir())? {
+        for link in list(&self.pins.links_dir())? {
             // An interface that cannot be asked about is gone.
-            let on_interface = match (link.strip_prefix("xdp-"), link.strip_prefix("tcx-")) {
-                (Some(interface), _) => xdp_program(interface).ok().flatten().into_iter().collect(),
-                (_, Some(interface)) => tcx_programs(interface).unwrap_or_default(),
+            let on_interface = match (interface_of(&link, "xdp"), interface_of(&link, "tcx")) {
+                (Some(interface), _) => {
+                    xdp_program(&interface).ok().flatten().into_iter().collect()
+                }
+                (_, Some(interface)) => tcx_programs(&interface).unwrap_or_default(),
                 _ => continue,
             };
             if live(&self.pins.link(&link), &on_interface)?.is_none() {

@@ -41,7 +41,7 @@ impl Dataplane {
         let made = FdLink::try_from(made).map_err(failed("get a BPF link for", &link))?;
 
         let old = open(&pin).map_err(failed("open", &link))?;
-        let fresh = self.pins.link(&format!("{link}.new"));
+        let fresh = self.pins.link(&format!("{link}-new"));
         drop(fs::remove_file(&fresh));
         made.pin(&fresh).map_err(failed("pin", &link))?;
         fs::rename(&fresh, &pin).map_err(failed("replace", &link))?;

@@ -43,6 +43,9 @@ pub enum PinsError {
         "pin root {0:?} is not on a bpffs; choose one below {BPFFS}, or mount one: `mount -t bpf bpf DIR`"
     )]
     NotBpffs(PathBuf),
+    /// A bpffs has no names with dots.
+    #[error("pin root {0:?} has a dot in a name, which a bpffs refuses; choose a name without")]
+    Dot(PathBuf),
     /// A file operation failed.
     #[error("cannot {action} {path:?}: {source}")]
     Io {
@@ -112,7 +115,7 @@ impl Pins {
         self.maps_dir().join(name)
     }
 
-    /// Pin of the link `name`: `xdp-IFNAME`, `tcx-IFNAME` or `cgroup-PROGRAM`.
+    /// Pin of the link `name`: `xdp-IFNAME`, `tcx-IFNAME` or `cgroup-PROGRAM`; see [`link_name`].
     #[must_use]
     pub fn link(&self, name: &str) -> PathBuf {
         self.links_dir().join(name)
@@ -165,6 +168,18 @@ impl Pins {
     }
 }
 
+/// Name of the link that attaches to `interface`: a bpffs has no names with dots, an interface (such
+/// as a VLAN's, `eth0.5`) no name with a colon.
+pub(super) fn link_name(kind: &str, interface: &str) -> String {
+    format!("{kind}-{}", interface.replace('.', ":"))
+}
+
+/// The interface that [`link_name`] named a link of that kind after.
+pub(super) fn interface_of(link: &str, kind: &str) -> Option<String> {
+    let name = link.strip_prefix(kind)?.strip_prefix('-')?;
+    Some(name.replace(':', "."))
+}
+
 /// Names in `dir`, sorted; none where the directory does not exist.
 pub(super) fn list(dir: &Path) -> Result<Vec<String>, PinsError> {
     let entries = match fs::read_dir(dir) {
@@ -182,7 +197,11 @@ fn is_layout(name: &str) -> bool {
     name.strip_prefix('v').is_some_and(|version| version.parse::<u32>().is_ok())
 }
 
+/// Mounts the bpffs where it is missing.
 fn mount_bpffs(root: &Path) -> Result<(), PinsError> {
+    if root.to_string_lossy().contains('.') {
+        return Err(PinsError::Dot(root.into()));
+    }
     if on_bpffs(root) {
         return Ok(());
     }
@@ -216,6 +235,13 @@ mod tests {
     fn only_v_and_a_number_is_a_layout() {
         assert!(is_layout("v0") && is_layout("v12"));
         assert!(!is_layout("v") && !is_layout("maps") && !is_layout("vx1"));
+    }
+
+    #[test]
+    fn a_vlan_interface_has_a_link_name_without_a_dot() {
+        assert_eq!(link_name("xdp", "eth0.5"), "xdp-eth0:5");
+        assert_eq!(interface_of("xdp-eth0:5", "xdp").as_deref(), Some("eth0.5"));
+        assert_eq!(interface_of("tcx-eth0", "xdp"), None);
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! The data plane on a real kernel: pins, links and writes. Needs root; each test has a network
+//! namespace and a pin root of its own, and leaves neither behind.
+mod bed;
+mod links;
+mod pins;
