@@ -7,3 +7,4 @@ pub mod dataplane;
 pub mod host;
 pub mod model;
 pub mod observe;
+pub mod plan;

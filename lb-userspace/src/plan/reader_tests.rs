@@ -1,0 +1,180 @@
+//! Readers between, before and during any steps of a plan: executes plans on plain maps and checks
+//! what `plan` promises to readers.
+
+use std::collections::BTreeMap;
+
+use lb_common::{
+    backend::{NODE_SELF, STATE_ACTIVE},
+    port::PublishedPort,
+    row::{BackendNumber, Row},
+    service::SCHEDULER_HASH,
+};
+use proptest::prelude::*;
+
+use super::{Change, plan};
+use crate::compile::{BackendContents, MapContents, PeerContents, ServiceContents};
+
+/// Maps as a dumb executor fills them. A service whose scheduler is 0 is not there yet.
+fn execute(maps: &mut MapContents, change: Change) {
+    match change {
+        Change::SetPeer { index, peer } => drop(maps.peers.insert(index, peer)),
+        Change::SetBackends { service, backends } => {
+            element(maps, service).backends.extend(backends)
+        }
+        Change::SetRows { service, rows } => element(maps, service).rows = rows,
+        Change::SetService { service, name, seed, scheduler, flags } => {
+            let entry = element(maps, service);
+            (entry.name, entry.seed, entry.scheduler, entry.flags) = (name, seed, scheduler, flags);
+        }
+        Change::SetPort { index, port } => drop(maps.ports.insert(index, port)),
+        Change::RemovePort { index } => drop(maps.ports.remove(&index)),
+        Change::Settle => (),
+        Change::RemoveService { service } => drop(maps.services.remove(&service)),
+        Change::RemoveBackends { service, numbers } => {
+            element(maps, service).backends.retain(|number, _| !numbers.contains(number));
+        }
+        Change::RemovePeer { index } => drop(maps.peers.remove(&index)),
+    }
+}
+
+fn element(maps: &mut MapContents, service: u16) -> &mut ServiceContents {
+    maps.services.entry(service).or_insert_with(|| ServiceContents {
+        name: String::new(),
+        seed: 0,
+        scheduler: 0,
+        flags: 0,
+        rows: Vec::new(),
+        backends: BTreeMap::new(),
+    })
+}
+
+/// What a reader finds that reads names in `earlier` and what they name in `later`.
+fn dangling(earlier: &MapContents, later: &MapContents) -> Option<String> {
+    let there =
+        |service: &u16| later.services.get(service).is_some_and(|service| service.scheduler != 0);
+    if let Some((port, _)) = earlier.ports.iter().find(|(_, port)| !there(&port.service)) {
+        return Some(format!("port {port} names no service"));
+    }
+    earlier.services.iter().find_map(|(index, service)| {
+        let backends = later.services.get(index).map(|service| &service.backends);
+        let row_names =
+            service.rows.iter().flat_map(|row| row.backends).filter(|&number| number != 0);
+        let missing = |number: &BackendNumber| backends.is_none_or(|all| !all.contains_key(number));
+        let peer_missing = |peer: u16| peer != NODE_SELF && !later.peers.contains_key(&peer);
+        let lost = service.backends.values().find(|backend| peer_missing(backend.peer));
+        let row = reachable(earlier, *index).then(|| row_names.into_iter().find(missing)).flatten();
+        row.map(|number| {
+            format!("a row of service {index} names backend {number}, which is not there")
+        })
+        .or_else(|| lost.map(|backend| format!("{} names a peer that is not there", backend.task)))
+    })
+}
+
+fn reachable(maps: &MapContents, service: u16) -> bool {
+    maps.ports.values().any(|port| port.service == service)
+}
+
+/// Small but self-consistent contents: names that repeat, so that two draws have much in common.
+fn any_contents() -> impl Strategy<Value = MapContents> {
+    let peers = proptest::collection::btree_map(1_u16..4, 1_u8..6, 0..3);
+    let service = (
+        0_u8..3,
+        0_u8..4,
+        proptest::collection::btree_map(1_u16..6, (0_u16..4, 0_u8..2), 0..5),
+        any::<[u16; 4]>(),
+    );
+    let services = proptest::collection::btree_map(1_u16..5, service, 0..4);
+    let ports = proptest::collection::btree_map(80_u32..86, (1_u16..5, 1_u16..4), 0..5);
+    (peers, services, ports).prop_map(|(peers, services, ports)| {
+        let peers: BTreeMap<_, _> =
+            peers.into_iter().map(|(index, last)| (index, peer(last))).collect();
+        let services: BTreeMap<_, _> = services
+            .into_iter()
+            .map(|(index, (name, flags, backends, picks))| {
+                let backends: BTreeMap<_, _> = backends
+                    .into_iter()
+                    .map(|(number, (at, life))| {
+                        (
+                            number,
+                            backend(
+                                number,
+                                if peers.contains_key(&at) { at } else { NODE_SELF },
+                                life,
+                            ),
+                        )
+                    })
+                    .collect();
+                (index, service_of(name, flags, backends, picks))
+            })
+            .collect();
+        let ports = ports.into_iter().filter(|(_, (service, _))| services.contains_key(service));
+        let ports = ports.map(|(index, (service, target))| {
+            (index, PublishedPort { service, target, reserved: 0 })
+        });
+        MapContents { ports: ports.collect(), services, peers }
+    })
+}
+
+fn peer(last: u8) -> PeerContents {
+    PeerContents { name: format!("n{last}"), addr: [198, 18, 0, last] }
+}
+
+fn backend(number: BackendNumber, peer: u16, generation: u8) -> BackendContents {
+    let task = format!("task.{number}.{generation}");
+    BackendContents {
+        task,
+        node: format!("n{peer}"),
+        peer,
+        leg: None,
+        state: STATE_ACTIVE,
+        weight: 1,
+        generation,
+    }
+}
+
+fn service_of(
+    name: u8,
+    flags: u8,
+    backends: BTreeMap<BackendNumber, BackendContents>,
+    picks: [u16; 4],
+) -> ServiceContents {
+    let numbers: Vec<_> = backends.keys().copied().collect();
+    let row = |pick: u16| Row::of(numbers[usize::from(pick) % numbers.len()]);
+    let rows = if numbers.is_empty() { Vec::new() } else { picks.map(row).to_vec() };
+    ServiceContents {
+        name: format!("s{name}"),
+        seed: name.into(),
+        scheduler: SCHEDULER_HASH,
+        flags,
+        rows,
+        backends,
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_plan_leads_to_what_is_wanted(current in any_contents(), wanted in any_contents()) {
+        let mut maps = current.clone();
+        plan(&current, &wanted).into_iter().for_each(|change| execute(&mut maps, change));
+        prop_assert_eq!(&maps, &wanted);
+        prop_assert_eq!(plan(&wanted, &wanted), []);
+    }
+
+    #[test]
+    fn no_reader_ever_follows_a_name_to_nothing(current in any_contents(), wanted in any_contents()) {
+        let mut since_settle = vec![current.clone()];
+        let mut maps = current.clone();
+        for change in plan(&current, &wanted) {
+            if change == Change::Settle {
+                since_settle = vec![maps.clone()];
+                continue;
+            }
+            execute(&mut maps, change.clone());
+            since_settle.push(maps.clone());
+            for earlier in &since_settle {
+                let found = dangling(earlier, &maps);
+                prop_assert!(found.is_none(), "after {change:?}: {}", found.unwrap_or_default());
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The order of steps: what is named before what names it, removals in reverse and last. Each
+//! function below is one phase; a phase that has nothing to do leaves no step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lb_common::row::BackendNumber;
+
+use super::Change;
+use crate::compile::{MapContents, ServiceContents};
+
+/// Steps between two contents in which no service index changes hands.
+pub(super) fn between(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    let mut steps = set_peers(current, wanted);
+    steps.extend(set_backends(current, wanted));
+    steps.extend(set_rows(current, wanted));
+    steps.extend(set_services(current, wanted));
+    steps.extend(set_ports(current, wanted));
+    steps.extend(remove_ports(current, wanted));
+    steps.extend(settled(
+        [remove_services(current, wanted), remove_backends(current, wanted)].concat(),
+    ));
+    steps.extend(settled(remove_peers(current, wanted)));
+    steps
+}
+
+/// Elements of `wanted` that `current` lacks or has otherwise.
+fn changed<'a, K: Ord + Copy, V: PartialEq>(
+    current: &'a BTreeMap<K, V>,
+    wanted: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (K, &'a V)> {
+    wanted
+        .iter()
+        .filter(|&(key, value)| current.get(key) != Some(value))
+        .map(|(&key, value)| (key, value))
+}
+
+/// Keys of `current` that `wanted` lacks.
+fn gone<'a, K: Ord + Copy, V>(
+    current: &'a BTreeMap<K, V>,
+    wanted: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = K> + 'a {
+    current.keys().copied().filter(|key| !wanted.contains_key(key))
+}
+
+/// Services of `wanted` with what `current` has at their index.
+fn pairs<'a>(
+    current: &'a MapContents,
+    wanted: &'a MapContents,
+) -> impl Iterator<Item = (u16, Option<&'a ServiceContents>, &'a ServiceContents)> {
+    wanted.services.iter().map(|(&index, new)| (index, current.services.get(&index), new))
+}
+
+/// The removals with a [`Change::Settle`] before them; nothing where there are none.
+fn settled(mut removals: Vec<Change>) -> Vec<Change> {
+    if !removals.is_empty() {
+        removals.insert(0, Change::Settle);
+    }
+    removals
+}
+
+fn set_peers(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    changed(&current.peers, &wanted.peers)
+        .map(|(index, peer)| Change::SetPeer { index, peer: peer.clone() })
+        .collect()
+}
+
+fn set_backends(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    let none = BTreeMap::new();
+    pairs(current, wanted)
+        .filter_map(move |(service, old, new)| {
+            let held = old.map_or(&none, |old| &old.backends);
+            let backends: BTreeMap<_, _> = changed(held, &new.backends)
+                .map(|(number, backend)| (number, backend.clone()))
+                .collect();
+            (!backends.is_empty()).then_some(Change::SetBackends { service, backends })
+        })
+        .collect()
+}
+
+fn set_rows(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    pairs(current, wanted)
+        .filter(|(_, old, new)| old.map_or(&[][..], |old| &old.rows) != new.rows)
+        .map(|(service, _, new)| Change::SetRows { service, rows: new.rows.clone() })
+        .collect()
+}
+
+fn set_services(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    let head = |service: &ServiceContents| {
+        (service.name.clone(), service.seed, service.scheduler, service.flags)
+    };
+    pairs(current, wanted)
+        .map(move |(service, old, new)| (service, old.map(head), head(new)))
+        .filter(|(_, old, new)| old.as_ref() != Some(new))
+        .map(|(service, _, (name, seed, scheduler, flags))| Change::SetService {
+            service,
+            name,
+            seed,
+            scheduler,
+            flags,
+        })
+        .collect()
+}
+
+fn set_ports(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    changed(&current.ports, &wanted.ports)
+        .map(|(index, &port)| Change::SetPort { index, port })
+        .collect()
+}
+
+fn remove_ports(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    gone(&current.ports, &wanted.ports).map(|index| Change::RemovePort { index }).collect()
+}
+
+fn remove_services(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    gone(&current.services, &wanted.services)
+        .map(|service| Change::RemoveService { service })
+        .collect()
+}
+
+fn remove_backends(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    pairs(current, wanted)
+        .filter_map(|(service, old, new)| {
+            let numbers: BTreeSet<BackendNumber> = gone(&old?.backends, &new.backends).collect();
+            (!numbers.is_empty()).then_some(Change::RemoveBackends { service, numbers })
+        })
+        .collect()
+}
+
+fn remove_peers(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    gone(&current.peers, &wanted.peers).map(|index| Change::RemovePeer { index }).collect()
+}
