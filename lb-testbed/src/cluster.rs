@@ -174,7 +174,7 @@ impl Cluster {
         let program = Path::new(command.get_program()).file_name().unwrap_or_default();
         let place = ns.name().trim_start_matches(&self.prefix.name(""));
         let name = format!("{}@{place}", program.to_string_lossy());
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let number = self.next_number();
         let log = |kind| self.dir().join("log").join(format!("{number:03}-{name}.{kind}"));
         let (stdout, stderr) = (log("out"), log("err"));
         command.stdin(Stdio::null());
@@ -216,6 +216,11 @@ impl Cluster {
     #[must_use]
     pub fn log_tails(&self) -> String {
         self.processes().iter().map(Process::tail).collect()
+    }
+
+    /// A number for a file's name that was not used before.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.started.fetch_add(1, Ordering::Relaxed)
     }
 
     fn processes(&self) -> MutexGuard<'_, Vec<Process>> {

@@ -134,13 +134,28 @@ impl Process {
         limit: Duration,
         mut wanted: impl FnMut(&str) -> Option<T>,
     ) -> Result<T> {
+        self.wait_output(limit, || complete_lines(&self.stdout()).skip(skip).find_map(&mut wanted))
+    }
+
+    /// Waits for a line of standard error that `wanted` takes.
+    ///
+    /// # Errors
+    /// The process ends first, or no such line comes within `limit`; the message shows its log.
+    pub fn wait_stderr<T>(
+        &self,
+        limit: Duration,
+        mut wanted: impl FnMut(&str) -> Option<T>,
+    ) -> Result<T> {
+        self.wait_output(limit, || complete_lines(&self.stderr()).find_map(&mut wanted))
+    }
+
+    fn wait_output<T>(&self, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Result<T> {
         let look = || {
             // Asked before reading, so that the last words of a dying process count.
             let running = self.is_running();
-            match complete_lines(&self.stdout()).skip(skip).find_map(&mut wanted) {
-                Some(found) => Some(Some(found)),
+            match probe() {
                 None if running => None,
-                None => Some(None),
+                found => Some(found),
             }
         };
         match eventually_some(limit, &format!("a line from {self}"), look) {
