@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::{
     cleanup,
@@ -105,7 +105,10 @@ impl ClusterBuilder {
         ensure!(nix::unistd::geteuid().is_root(), "a cluster of namespaces needs root");
         ensure!((1..=MOST_HOSTS).contains(&self.nodes), "1 to {MOST_HOSTS} nodes");
         ensure!(self.clients <= MOST_HOSTS, "at most {MOST_HOSTS} clients");
-        cleanup::sweep().context("cannot remove leftovers of earlier clusters")?;
+        if let Err(error) = cleanup::sweep() {
+            // Somebody else's leftovers are no reason not to work.
+            eprintln!("cannot remove leftovers of an earlier cluster: {error:#}");
+        }
         let prefix = Prefix::next();
         let plan = self.plan(&prefix);
         fs::create_dir_all(prefix.dir())?;

@@ -23,7 +23,7 @@ use crate::{
 /// Seed of the transfers' bytes.
 const SEED: u64 = 1;
 /// Bytes sent at once.
-const PIECE_BYTES: u64 = 64 << 10;
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Which way the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,13 +128,14 @@ fn download(to: SocketAddrV4, len_bytes: u64, moved: &AtomicU64) -> Result<()> {
 fn upload(to: SocketAddrV4, len_bytes: u64, moved: &AtomicU64) -> Result<()> {
     let mut http = Http::new(dial_here(to, 0, DIAL_LIMIT)?);
     http.send(request("POST", "/sink", len_bytes).as_bytes())?;
-    let mut pattern = Pattern::new(SEED);
-    while moved.load(Ordering::Relaxed) < len_bytes {
-        let left = len_bytes - moved.load(Ordering::Relaxed);
-        let mut piece = vec![0; usize::try_from(left.min(PIECE_BYTES))?];
-        pattern.fill(&mut piece);
-        http.send(&piece)?;
-        moved.fetch_add(piece.len() as u64, Ordering::Relaxed);
+    let (mut pattern, mut left) = (Pattern::new(SEED), len_bytes);
+    let mut buffer = vec![0; PIECE_BYTES];
+    while left > 0 {
+        let piece = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+        pattern.fill(&mut buffer[..piece]);
+        http.send(&buffer[..piece])?;
+        left -= piece as u64;
+        moved.fetch_add(piece as u64, Ordering::Relaxed);
     }
     let mut text = Vec::new();
     http.receive(|piece| text.extend_from_slice(piece))?;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use lb_testbed::{Cluster, Prefix, whoami};
+use lb_testbed::{Cluster, ClusterBuilder, Prefix, whoami};
 use tokio::{
+    runtime::Runtime,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
@@ -20,6 +21,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Make a cluster with a server on port 80 of each node, to look at and to try things in.
+    Up {
+        /// Number of nodes.
+        #[arg(long, default_value_t = 3)]
+        nodes: u8,
+        /// Number of clients.
+        #[arg(long, default_value_t = 1)]
+        clients: u8,
+        /// Put a router between clients and nodes.
+        #[arg(long)]
+        router: bool,
+        /// End at once and leave it running, instead of removing it at Ctrl-C.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Serve HTTP and UDP and say who asks; SIGTERM finishes what was accepted.
     Whoami {
         /// Task name in the answers.
@@ -43,6 +59,10 @@ enum Verb {
 
 fn main() -> Result<()> {
     match Cli::parse().verb {
+        Verb::Up { nodes, clients, router, keep } => {
+            let builder = Cluster::builder().nodes(nodes).clients(clients).keep(keep);
+            up(if router { builder.client_behind_router() } else { builder }, keep)
+        }
         Verb::Whoami { name, ports, log } => serve(whoami::Whoami { name, ports, log }),
         Verb::Remove { prefix } => {
             let found = Prefix::of(&prefix).with_context(|| format!("{prefix} is no prefix"))?;
@@ -52,14 +72,38 @@ fn main() -> Result<()> {
     }
 }
 
+fn up(builder: ClusterBuilder, keep: bool) -> Result<()> {
+    let cluster = builder.build()?;
+    for node in cluster.nodes() {
+        cluster.start_whoami(&node.name, &node.ns, &[80])?;
+    }
+    if !keep {
+        println!("{}Ctrl-C removes it now.", cluster.how_to_poke());
+        runtime()?.block_on(end_asked())?;
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn end_asked() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
 fn serve(config: whoami::Whoami) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let (stopper, stop) = watch::channel(false);
-        let mut terminate = signal(SignalKind::terminate())?;
         tokio::spawn(async move {
-            terminate.recv().await;
-            stopper.send(true)
+            let asked = end_asked().await;
+            stopper.send_replace(true);
+            asked
         });
         whoami::serve(config, stop, || println!("ready")).await
     })

@@ -25,10 +25,13 @@ impl Pattern {
         let (first, rest) = buffer.split_at_mut(head);
         first.copy_from_slice(&self.word()[skip..][..head]);
         self.offset += head as u64;
-        for chunk in rest.chunks_mut(8) {
-            chunk.copy_from_slice(&self.word()[..chunk.len()]);
-            self.offset += chunk.len() as u64;
+        let (words, tail) = rest.as_chunks_mut::<8>();
+        for word in words {
+            *word = self.word();
+            self.offset += 8;
         }
+        tail.copy_from_slice(&self.word()[..tail.len()]);
+        self.offset += tail.len() as u64;
     }
 
     /// The eight bytes around the current offset.

@@ -1,9 +1,10 @@
 //! The cluster itself: it comes up fast, it pings, its servers answer, and it leaves nothing.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream, UdpSocket},
-    process::Command,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -91,9 +92,9 @@ fn drop_leaves_nothing() {
     eventually(5 * SECOND, "server, shell and sleep", || inside().len() == 3).unwrap();
     let inside = inside();
     drop(cluster);
-    assert_eq!(leftovers(&prefix).unwrap(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(leftovers(&prefix).unwrap(), Vec::<PathBuf>::new());
     for pid in inside {
-        assert!(!std::path::Path::new(&format!("/proc/{pid}/exe")).exists(), "{pid} lives");
+        assert!(!Path::new(&format!("/proc/{pid}/exe")).exists(), "{pid} lives");
     }
 }
 
@@ -106,7 +107,7 @@ fn a_panic_cleans_up_as_well() {
     .join()
     .unwrap_err();
     let prefix = prefix.downcast::<Prefix>().unwrap();
-    assert_eq!(leftovers(&prefix).unwrap(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(leftovers(&prefix).unwrap(), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -123,4 +124,36 @@ fn two_clusters_live_side_by_side() {
         let answer = get(&cluster.client().ns, (cluster.address("n1"), 80).into()).unwrap();
         assert_eq!(answer.task_name(), name);
     }
+}
+
+#[test]
+fn a_killed_process_leaves_no_children_and_the_next_one_sweeps() {
+    let mut maker = Command::new(env!("CARGO_BIN_EXE_testbed"));
+    let mut maker = maker.args(["up", "--nodes", "1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines =
+        BufReader::new(maker.stdout.take().unwrap()).lines().map_while(|line| line.ok());
+    assert!(lines.any(|line| line.starts_with("Ctrl-C")), "it comes up");
+    let prefix = Prefix::of(&format!("slbt{}-0", maker.id())).unwrap();
+    let inside = || processes_inside(&[prefix.name("n1")]).unwrap();
+    assert_eq!(inside().len(), 1, "its server");
+    maker.kill().unwrap();
+    maker.wait().unwrap();
+    eventually(5 * SECOND, "end of the server", || inside().is_empty()).unwrap();
+    Cluster::sweep().unwrap();
+    assert_eq!(leftovers(&prefix).unwrap(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_kept_cluster_outlives_its_maker_until_it_is_removed() {
+    let testbed = env!("CARGO_BIN_EXE_testbed");
+    let maker = Command::new(testbed).args(["up", "--nodes", "1", "--keep"]).output().unwrap();
+    let said = String::from_utf8_lossy(&maker.stderr).into_owned();
+    let prefix = said.lines().find_map(|line| line.trim().strip_prefix("remove it: ")).unwrap();
+    let prefix = Prefix::of(prefix.rsplit(' ').next().unwrap()).unwrap();
+    Cluster::sweep().unwrap();
+    let answer = get(&Ns::named(prefix.name("c1")), "198.18.0.1:80".parse().unwrap());
+    let removed = Command::new(testbed).args(["remove", &prefix.to_string()]).status().unwrap();
+    assert!(removed.success());
+    assert_eq!(answer.unwrap().task_name(), "n1");
+    assert_eq!(leftovers(&prefix).unwrap(), Vec::<PathBuf>::new());
 }
