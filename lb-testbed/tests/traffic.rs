@@ -53,7 +53,7 @@ fn load_counts_failures_with_reasons_when_a_server_is_killed() {
     load.wait_more_ok(50, 5 * SECOND).unwrap();
     assert_eq!(load.failed(), 0);
     servers[1].kill().unwrap();
-    eventually(5 * SECOND, "failures", || load.failed() >= 20).unwrap();
+    eventually(5 * SECOND, "failures", || load.failed() >= 40).unwrap();
     let report = load.stop().unwrap();
     assert!(report.reasons["connect: connection refused"] >= 20, "{report}");
     assert!(report.examples[0].contains("198.18.0.2:80"), "{report}");
