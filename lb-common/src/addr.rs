@@ -28,7 +28,8 @@ impl Address for V6 {
     #[inline(always)]
     fn fold(self) -> u64 {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_be_bytes([i, j, k, l, m, n, o, p]).rotate_left(29)
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+            ^ u64::from_be_bytes([i, j, k, l, m, n, o, p]).rotate_left(29)
     }
 }
 

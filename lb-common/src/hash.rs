@@ -22,7 +22,13 @@ pub const fn mix(mut x: u64) -> u64 {
 /// `client_port` is zero for affinity by client address.
 #[inline(always)]
 #[must_use]
-pub fn flow_hash<A: Address>(key: u64, seed: u32, client: A, client_port: [u8; 2], proto: u8) -> u32 {
+pub fn flow_hash<A: Address>(
+    key: u64,
+    seed: u32,
+    client: A,
+    client_port: [u8; 2],
+    proto: u8,
+) -> u32 {
     let port = u16::from_be_bytes(client_port) as u64;
     let lane = (port << 40) | ((proto as u64) << 32) | seed as u64;
     let hash = mix(mix(client.fold().rotate_left(32) ^ lane ^ key).wrapping_add(key));

@@ -3,8 +3,8 @@
 use aya::Pod;
 
 use crate::{
-    addr::V4, backend::Backend, flow::*, info::*, leg::Leg, peer::Peer, port::PublishedPort, row::Row,
-    service::Service, stats::ServiceStats,
+    addr::V4, backend::Backend, flow::*, info::*, leg::Leg, peer::Peer, port::PublishedPort,
+    row::Row, service::Service, stats::ServiceStats,
 };
 
 macro_rules! pod {
@@ -18,7 +18,27 @@ macro_rules! pod {
 }
 
 pod!(
-    Backend, Leg, Peer, PublishedPort, Row, Service, ServiceStats, NatKey<V4>, NatValue<V4>, FlowKey<V4>,
-    FlowValue, SnatOutKey<V4>, SnatOutValue, SnatInKey, SnatInValue<V4>, FragKey<V4>, FragValue,
-    SocketKey<V4>, SocketValue<V4>, TaskKey, TaskInfo, ServiceInfo, NodeInfo,
+    Backend,
+    Leg,
+    Peer,
+    PublishedPort,
+    Row,
+    Service,
+    ServiceStats,
+    NatKey<V4>,
+    NatValue<V4>,
+    FlowKey<V4>,
+    FlowValue,
+    SnatOutKey<V4>,
+    SnatOutValue,
+    SnatInKey,
+    SnatInValue<V4>,
+    FragKey<V4>,
+    FragValue,
+    SocketKey<V4>,
+    SocketValue<V4>,
+    TaskKey,
+    TaskInfo,
+    ServiceInfo,
+    NodeInfo,
 );

@@ -8,8 +8,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use lb_common::{
-    addr::V4, backend::*, drops::DROPS_LEN, flow::*, info::*, leg::*, peer::*, port::*, row::*, service::*,
-    stats::ServiceStats, wire,
+    addr::V4, backend::*, drops::DROPS_LEN, flow::*, info::*, leg::*, peer::*, port::*, row::*,
+    service::*, stats::ServiceStats, wire,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
@@ -42,17 +42,21 @@ pub static DEVICES: DevMapHash<4096> = DevMapHash::new();
 #[btf_map]
 pub static NAT: LruHashMap<NatKey<V4>, NatValue<V4>, { NAT_LEN as usize }> = LruHashMap::new();
 #[btf_map]
-pub static EMBRYO: LruHashMap<NatKey<V4>, NatValue<V4>, { EMBRYO_LEN as usize }> = LruHashMap::new();
+pub static EMBRYO: LruHashMap<NatKey<V4>, NatValue<V4>, { EMBRYO_LEN as usize }> =
+    LruHashMap::new();
 #[btf_map]
 pub static FLOWS: LruHashMap<FlowKey<V4>, FlowValue, { FLOWS_LEN as usize }> = LruHashMap::new();
 #[btf_map]
-pub static SNAT_OUT: LruHashMap<SnatOutKey<V4>, SnatOutValue, { SNAT_LEN as usize }> = LruHashMap::new();
+pub static SNAT_OUT: LruHashMap<SnatOutKey<V4>, SnatOutValue, { SNAT_LEN as usize }> =
+    LruHashMap::new();
 #[btf_map]
-pub static SNAT_IN: LruHashMap<SnatInKey, SnatInValue<V4>, { SNAT_LEN as usize }> = LruHashMap::new();
+pub static SNAT_IN: LruHashMap<SnatInKey, SnatInValue<V4>, { SNAT_LEN as usize }> =
+    LruHashMap::new();
 #[btf_map]
 pub static FRAGS: LruHashMap<FragKey<V4>, FragValue, { FRAGS_LEN as usize }> = LruHashMap::new();
 #[btf_map]
-pub static SOCKETS: LruHashMap<SocketKey<V4>, SocketValue<V4>, { SOCKETS_LEN as usize }> = LruHashMap::new();
+pub static SOCKETS: LruHashMap<SocketKey<V4>, SocketValue<V4>, { SOCKETS_LEN as usize }> =
+    LruHashMap::new();
 #[btf_map]
 pub static STATS: PerCpuArray<ServiceStats, { SERVICES_LEN as usize }> = PerCpuArray::new();
 #[btf_map]
@@ -60,7 +64,8 @@ pub static DROPS: PerCpuArray<u64, { DROPS_LEN as usize }> = PerCpuArray::new();
 
 // Written by the agent for people, never read per packet.
 #[btf_map]
-pub static SERVICE_INFO: HashMap<u32, ServiceInfo, { SERVICES_LEN as usize }, NO_PREALLOC> = HashMap::new();
+pub static SERVICE_INFO: HashMap<u32, ServiceInfo, { SERVICES_LEN as usize }, NO_PREALLOC> =
+    HashMap::new();
 #[btf_map]
 pub static TASK_INFO: HashMap<TaskKey, TaskInfo, 131_072, NO_PREALLOC> = HashMap::new();
 #[btf_map]

@@ -8,3 +8,4 @@ pub mod host;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod source;
