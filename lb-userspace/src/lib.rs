@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod agent;
+pub mod check;
 pub mod compile;
 pub mod dataplane;
 pub mod host;

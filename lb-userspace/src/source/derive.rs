@@ -115,10 +115,10 @@ mod tests {
 
     #[test]
     fn derived_values_never_change() {
-        assert_eq!(subnet("mongo_network").to_string(), "SUBNET");
-        assert_eq!(vni("mongo_network"), 0);
-        assert_eq!(number_of_name("web.1"), 0);
-        assert_eq!(hash_key(None), 0);
+        assert_eq!(subnet("mongo_network").to_string(), "10.119.144.0/20");
+        assert_eq!(vni("mongo_network"), 11363115);
+        assert_eq!(number_of_name("web.1"), 3374);
+        assert_eq!(hash_key(None), 0x05da_e3c3_2b3e_d0ea);
     }
 
     #[test]

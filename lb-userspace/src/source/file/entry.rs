@@ -18,7 +18,6 @@ pub(super) struct FileEntry {
 /// `[cluster]`, defaults filled in.
 #[derive(Debug)]
 pub(super) struct ClusterEntry {
-    pub(super) place: Place,
     pub(super) vxlan_port: At<u16>,
     pub(super) mesh_vni: At<u32>,
     pub(super) gateway: At<Subnet>,

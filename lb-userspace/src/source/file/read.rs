@@ -55,7 +55,6 @@ fn cluster(table: Unread<'_, '_>, report: &mut Report) -> ClusterEntry {
     let table = Unread { place: Place::entry(table.place.line, "[cluster]"), ..table };
     let mut section = table.open(&known, report);
     ClusterEntry {
-        place: section.place.clone(),
         vxlan_port: integer_or(&mut section, "vxlan_port", 1024..=49151, VXLAN_PORT),
         mesh_vni: integer_or(&mut section, "mesh_vni", 1..=4094, MESH_VNI),
         gateway: section

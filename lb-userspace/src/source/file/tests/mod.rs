@@ -1,1 +1,2 @@
-//! t
+//! The cluster file as users write it.
+mod example;
