@@ -1,19 +1,14 @@
 //! A running cluster: its hosts, its processes, and its end.
 
 use std::{
-    fs::{self, File},
+    fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Mutex, atomic::AtomicU32},
     thread,
-    time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
 use crate::{
     agent::Agents,
@@ -22,12 +17,8 @@ use crate::{
     names::Prefix,
     netns::Ns,
     process::Process,
-    spawn::{Lifetime, spawn},
     topology::{Host, Plan, prepare},
 };
-
-/// How long [`Cluster::run_in`] lets a command run.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 /// Programs that the cluster runs, as far as they were found.
 #[derive(Clone, Debug)]
@@ -45,9 +36,10 @@ pub struct Cluster {
     plan: Plan,
     pub(crate) binaries: Binaries,
     pub(crate) agents: Agents,
-    keep: bool,
-    processes: Mutex<Vec<Process>>,
-    started: AtomicU32,
+    pub(crate) keep: bool,
+    pub(crate) processes: Mutex<Vec<Process>>,
+    /// Files and processes numbered so far.
+    pub(crate) numbered: AtomicU32,
 }
 
 impl Cluster {
@@ -59,7 +51,7 @@ impl Cluster {
 
     pub(crate) fn new(prefix: Prefix, plan: Plan, binaries: Binaries, keep: bool) -> Self {
         let (agents, processes) = (Agents::default(), Mutex::default());
-        Self { prefix, plan, binaries, agents, keep, processes, started: AtomicU32::new(0) }
+        Self { prefix, plan, binaries, agents, keep, processes, numbered: AtomicU32::new(0) }
     }
 
     pub(crate) fn make(&self) -> Result<()> {
@@ -165,79 +157,6 @@ impl Cluster {
         ip::batch(None, &format!("netns del {}\n", ns.name()))
     }
 
-    /// Starts a command inside `ns`. Its output goes to files that are shown when a test fails;
-    /// it ends with the cluster, and with this process however that dies.
-    ///
-    /// # Errors
-    /// The namespace or the program does not exist.
-    pub fn spawn_in(&self, ns: &Ns, mut command: Command) -> Result<Process> {
-        let program = Path::new(command.get_program()).file_name().unwrap_or_default();
-        let place = ns.name().trim_start_matches(&self.prefix.name(""));
-        let name = format!("{}@{place}", program.to_string_lossy());
-        let number = self.next_number();
-        let log = |kind| self.dir().join("log").join(format!("{number:03}-{name}.{kind}"));
-        let (stdout, stderr) = (log("out"), log("err"));
-        command.stdin(Stdio::null());
-        command.stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
-        let lifetime = if self.keep { Lifetime::Own } else { Lifetime::WithParent };
-        let process = Process::new(name, spawn(command, ns, lifetime)?, stdout, stderr);
-        self.processes().push(process.clone());
-        Ok(process)
-    }
-
-    /// Runs a command inside `ns` to its end, for at most a minute.
-    ///
-    /// # Errors
-    /// It cannot be started or takes too long. That it fails is no error: see the status.
-    pub fn run_in(&self, ns: &Ns, command: Command) -> Result<Output> {
-        let process = self.spawn_in(ns, command)?;
-        let ended = process.wait(COMMAND_LIMIT);
-        self.processes().retain(|other| other.pid() != process.pid());
-        let status = ended.inspect_err(|_| drop(process.kill()))?;
-        let (stdout, stderr) = (process.stdout().into_bytes(), process.stderr().into_bytes());
-        Ok(Output { status, stdout, stderr })
-    }
-
-    /// Runs a command line (words separated by blanks) inside `ns` and returns its output.
-    ///
-    /// # Errors
-    /// As [`Self::run_in`], and when its status is not 0; the message shows its output.
-    pub fn sh_in(&self, ns: &Ns, line: &str) -> Result<String> {
-        let mut words = line.split_whitespace();
-        let mut command = Command::new(words.next().context("empty command line")?);
-        command.args(words);
-        let output = self.run_in(ns, command)?;
-        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-        ensure!(output.status.success(), "`{line}` in {}: {}{stderr}", ns.name(), output.status);
-        Ok(stdout)
-    }
-
-    /// Last lines of the logs of all processes, for messages.
-    #[must_use]
-    pub fn log_tails(&self) -> String {
-        self.processes().iter().map(Process::tail).collect()
-    }
-
-    /// A number for a file's name that was not used before.
-    pub(crate) fn next_number(&self) -> u32 {
-        self.started.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Kills all processes at once, then waits for each.
-    fn end_processes(&self) {
-        let processes = self.processes();
-        for process in processes.iter() {
-            let _ = process.signal(nix::sys::signal::Signal::SIGKILL);
-        }
-        for process in processes.iter() {
-            let _ = process.wait(Duration::from_secs(10));
-        }
-    }
-
     /// How to look at a kept cluster and how to remove it.
     #[must_use]
     pub fn how_to_poke(&self) -> String {
@@ -272,8 +191,4 @@ impl Drop for Cluster {
             eprintln!("cluster {} is not fully removed: {error:#}", self.prefix);
         }
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

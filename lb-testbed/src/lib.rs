@@ -19,6 +19,7 @@ mod netns;
 pub mod pattern;
 mod ping;
 mod process;
+mod run;
 mod server;
 mod session;
 mod snapshot;

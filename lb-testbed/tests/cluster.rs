@@ -40,6 +40,22 @@ fn three_nodes_and_a_client_are_up_within_two_seconds_and_ping() {
     ping(&cluster.node("n1").ns, cluster.address("n3"), 0, 2 * SECOND).unwrap();
 }
 
+/// What XDP gets from another node must look as if it came from a wire.
+#[test]
+fn wires_have_whole_checksums_and_nodes_keep_their_offloads() {
+    let cluster = Cluster::builder().nodes(1).build().unwrap();
+    for port in ["n1", "c1"] {
+        let features = cluster.sh_in(cluster.bridge_ns(), &format!("ethtool -k {port}")).unwrap();
+        for wanted in
+            ["tx-checksumming: off", "tcp-segmentation-offload: off", "generic-receive-offload: on"]
+        {
+            assert!(features.contains(wanted), "{port}: no {wanted} in {features}");
+        }
+    }
+    let features = cluster.sh_in(&cluster.node("n1").ns, "ethtool -k eth0").unwrap();
+    assert!(features.contains("tcp-segmentation-offload: on"), "{features}");
+}
+
 #[test]
 fn a_router_stands_between_client_and_nodes() {
     let cluster = Cluster::builder().nodes(2).clients(2).client_behind_router().build().unwrap();
