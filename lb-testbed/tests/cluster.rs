@@ -47,7 +47,7 @@ fn wires_have_whole_checksums_and_nodes_keep_their_offloads() {
     for port in ["n1", "c1"] {
         let features = cluster.sh_in(cluster.bridge_ns(), &format!("ethtool -k {port}")).unwrap();
         for wanted in
-            ["tx-checksumming: off", "tcp-segmentation-offload: off", "generic-receive-offload: on"]
+            ["tx-checksumming: off", "tx-tcp-segmentation: off", "generic-receive-offload: on"]
         {
             assert!(features.contains(wanted), "{port}: no {wanted} in {features}");
         }
