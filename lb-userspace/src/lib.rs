@@ -9,4 +9,5 @@ pub mod host;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod ranges;
 pub mod source;
