@@ -116,9 +116,32 @@ pub enum HostError {
         /// The peer's address.
         addr: Ipv4Addr,
     },
+    /// The program that writes NAT rules is not installed.
+    #[error("the program nft is missing; {}", Self::NFT_FIX)]
+    NoNft,
+    /// The program that writes NAT rules refused ours.
+    #[error("nft refuses the rules for tasks' way out: {said}")]
+    Nft {
+        /// What it said.
+        said: String,
+    },
+    /// The record of changes to this node cannot be read.
+    #[error(
+        "{} is damaged ({source}); look what it says, put that back by hand, then delete it",
+        path.display()
+    )]
+    DamagedJournal {
+        /// The file.
+        path: PathBuf,
+        /// Where it stops making sense.
+        source: serde_json::Error,
+    },
 }
 
 impl HostError {
+    /// How to get the program that writes NAT rules.
+    pub(super) const NFT_FIX: &str = "install it: apt-get install nftables";
+
     /// Whether the namespace is merely not there yet, which time may heal.
     #[must_use]
     pub const fn is_missing_namespace(&self) -> bool {

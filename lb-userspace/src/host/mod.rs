@@ -5,14 +5,21 @@
 //! Everything acts on the network namespace of the calling thread, which is the node's.
 
 mod error;
+pub mod journal;
 pub mod legs;
 pub mod mtu;
+pub mod nat;
 pub mod netlink;
 pub mod netns;
 pub mod network;
 mod offload;
+pub mod ports;
+pub mod preflight;
+pub mod sysctl;
+pub mod watch;
 
 pub use error::HostError;
+pub use journal::Journal;
 pub use netlink::Netlink;
 
 /// Outcome of a change to the node or a question about it.

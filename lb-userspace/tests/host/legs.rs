@@ -11,7 +11,7 @@ use lb_userspace::{
 
 use crate::world::{TestNs, is_root};
 
-fn spec(task: &str, ns: &TestNs) -> LegSpec {
+pub(crate) fn spec(task: &str, ns: &TestNs) -> LegSpec {
     LegSpec {
         task: task.into(),
         netns: ns.netns(),
@@ -21,7 +21,7 @@ fn spec(task: &str, ns: &TestNs) -> LegSpec {
     }
 }
 
-fn ensure(node: &TestNs, spec: &LegSpec) -> Result<LegState, HostError> {
+pub(crate) fn ensure(node: &TestNs, spec: &LegSpec) -> Result<LegState, HostError> {
     node.block_on(async || Legs::new(Netlink::here().unwrap()).ensure(spec).await)
 }
 

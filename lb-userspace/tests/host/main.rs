@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod egress;
 mod legs;
 mod network;
+mod ports;
+mod preflight;
+mod watch;
 mod world;

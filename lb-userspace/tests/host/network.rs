@@ -9,7 +9,7 @@ use crate::world::{TestNs, is_root, wire};
 const NODE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 const PEER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 
-fn two_nodes() -> (TestNs, TestNs) {
+pub(crate) fn two_nodes() -> (TestNs, TestNs) {
     let (node, peer) = (TestNs::new("node"), TestNs::new("peer"));
     wire((&node, "198.18.0.1/24"), (&peer, "198.18.0.2/24"));
     (node, peer)

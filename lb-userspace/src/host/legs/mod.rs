@@ -14,6 +14,7 @@ use std::net::Ipv4Addr;
 use lb_common::addr::Mac;
 
 pub use find::FoundLeg;
+pub(super) use find::PREFIX;
 
 use super::{Netlink, Result};
 use crate::model::{Netns, Subnet};
@@ -121,7 +122,7 @@ impl Legs {
 #[must_use]
 pub fn host_ifname(task: &str) -> String {
     let digits = lb_common::hash::name_hash(0, task.as_bytes()) >> 24;
-    format!("{}{digits:010x}", find::PREFIX)
+    format!("{}{digits:010x}", PREFIX)
 }
 
 #[cfg(test)]

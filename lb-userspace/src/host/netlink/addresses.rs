@@ -35,6 +35,9 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub async fn ensure_address(&self, link: &Link, addr: Ipv4Addr, prefix: u8) -> Result<()> {
+        if self.addresses().await?.contains(&Address { ifindex: link.ifindex, addr, prefix }) {
+            return Ok(());
+        }
         let address = self.handle.address();
         let mut request = address.add(link.ifindex, IpAddr::V4(addr), prefix).replace();
         // A /32 has no broadcast address: rtnetlink would take its own for one.

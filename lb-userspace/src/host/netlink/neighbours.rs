@@ -1,6 +1,9 @@
 //! IPv4 neighbours: which Ethernet address an IPv4 address on a link has.
 
-use std::{net::IpAddr, net::Ipv4Addr, pin::pin};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    pin::pin,
+};
 
 use futures::TryStreamExt as _;
 use lb_common::addr::Mac;
@@ -21,6 +24,8 @@ use crate::host::{HostError, Result};
 pub struct Neighbour {
     /// Its Ethernet address, unless the kernel holds it for wrong.
     pub mac: Option<Mac>,
+    /// Written down for good.
+    pub permanent: bool,
     /// Confirmed lately, or set by hand: no need to ask again.
     pub fresh: bool,
 }
@@ -42,11 +47,16 @@ impl Netlink {
         }
     }
 
-    /// Writes down for good which Ethernet address `addr` has, so that nobody asks by ARP.
+    /// Writes down for good which Ethernet address `addr` has, so that nobody asks by ARP; it may
+    /// stand there already.
     ///
     /// # Errors
     /// When the link is down.
     pub async fn ensure_neighbour(&self, link: &Link, addr: Ipv4Addr, mac: Mac) -> Result<()> {
+        let known = self.neighbour(link.ifindex, addr).await?;
+        if known.is_some_and(|known| known.permanent && known.mac == Some(mac)) {
+            return Ok(());
+        }
         let request = self.handle.neighbours().add(link.ifindex, IpAddr::V4(addr));
         let added = request.link_local_address(&mac).replace().execute().await;
         added.map_err(HostError::netlink(format!("add neighbour {addr} on {}", link.name)))
@@ -82,6 +92,6 @@ impl From<&NeighbourMessage> for Neighbour {
             _ => None,
         });
         let fresh = matches!(state, Reachable | Permanent | Noarp);
-        Self { mac: mac.filter(|_| valid), fresh }
+        Self { mac: mac.filter(|_| valid), permanent: state == Permanent, fresh }
     }
 }

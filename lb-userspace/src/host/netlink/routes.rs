@@ -23,6 +23,8 @@ pub struct Route {
     pub prefix: u8,
     /// Next router, where the destination is not on the link itself.
     pub gateway: Option<Ipv4Addr>,
+    /// Address that packets carry where their socket chose none.
+    pub source: Option<Ipv4Addr>,
     /// MTU that the route itself sets, bytes.
     pub mtu: Option<u32>,
     /// The destination is this node itself.
@@ -56,7 +58,8 @@ impl Netlink {
         }
     }
 
-    /// Makes `addr` reachable on the link itself, with `source` as the address packets carry.
+    /// Makes `addr` reachable on the link itself, with `source` as the address packets carry; it
+    /// may be already.
     ///
     /// # Errors
     /// When the link is down or `source` is no address of this namespace.
@@ -74,7 +77,7 @@ impl Netlink {
         self.ensure_route(route.build(), format!("route {addr} by {}", link.name)).await
     }
 
-    /// Makes `gateway` on that link the default route.
+    /// Makes `gateway` on that link the default route; it may be already.
     ///
     /// # Errors
     /// When the link is down or `source` is no address of this namespace.
@@ -92,7 +95,11 @@ impl Netlink {
         self.ensure_route(route.build(), format!("set default route by {}", link.name)).await
     }
 
+    /// A route that stands already is not written again: the kernel would tell everybody.
     async fn ensure_route(&self, route: RouteMessage, action: String) -> Result<()> {
+        if self.routes().await?.contains(&Route::from(&route)) {
+            return Ok(());
+        }
         let added = self.handle.route().add(route).replace().execute().await;
         added.map_err(HostError::netlink(action))
     }
@@ -111,6 +118,7 @@ impl From<&RouteMessage> for Route {
             destination: Ipv4Addr::UNSPECIFIED,
             prefix: message.header.destination_prefix_length,
             gateway: None,
+            source: None,
             mtu: None,
             local: message.header.kind == RouteType::Local,
         };
@@ -130,6 +138,7 @@ impl Route {
             RouteAttribute::Oif(ifindex) => self.ifindex = Some(*ifindex),
             RouteAttribute::Destination(RouteAddress::Inet(addr)) => self.destination = *addr,
             RouteAttribute::Gateway(RouteAddress::Inet(addr)) => self.gateway = Some(*addr),
+            RouteAttribute::PrefSource(RouteAddress::Inet(addr)) => self.source = Some(*addr),
             RouteAttribute::Metrics(metrics) => self.mtu = mtu_of(metrics),
             _ => {}
         }
@@ -142,4 +151,24 @@ fn mtu_of(metrics: &[RouteMetric]) -> Option<u32> {
         RouteMetric::Mtu(mtu) => Some(*mtu),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wanted_route_equals_the_one_read_back() {
+        let gateway = Ipv4Addr::new(172, 31, 0, 1);
+        let wanted = RouteMessageBuilder::<Ipv4Addr>::new()
+            .gateway(gateway)
+            .onlink()
+            .output_interface(7)
+            .build();
+        let route = Route::from(&wanted);
+        assert_eq!(
+            (route.ifindex, route.gateway, route.is_default()),
+            (Some(7), Some(gateway), true)
+        );
+    }
 }
