@@ -101,7 +101,7 @@ impl Executor<'_> {
         self.release_rows(Range::unpack(held.rows));
         self.release_backends(Range::unpack(held.backends));
         tasks.into_iter().try_for_each(|key| self.forget_task(key))?;
-        self.forget_service(service)
+        self.forget_service(service.into())
     }
 
     /// Until then segments that belong nowhere are dropped silently: other nodes may lag behind.
