@@ -6,12 +6,7 @@ use std::collections::BTreeSet;
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use super::{
-    Dataplane,
-    executor::Executor,
-    maps::MapsError,
-    ranges::{MapRanges, NoRoom},
-};
+use super::{Dataplane, executor::Executor, maps::MapsError, ranges::NoRoom};
 use crate::{
     compile::MapContents,
     plan::{Change, plan},
@@ -56,7 +51,8 @@ impl Dataplane {
         let changes = plan(&current, wanted);
         let mut report = Report { changes: changes.len(), writes: 0 };
         let quiet = services_of(&changes);
-        let mut executor = self.executor(now_ns);
+        self.ranges.reclaim();
+        let mut executor = self.executor();
         for service in quiet {
             executor.set_quiet_until(service, now_ns + QUIET_NS)?;
         }
@@ -68,9 +64,9 @@ impl Dataplane {
         Ok(report)
     }
 
-    fn executor(&mut self, now_ns: u64) -> Executor<'_> {
+    fn executor(&mut self) -> Executor<'_> {
         let Self { maps, ranges, node_addr, .. } = self;
-        Executor { maps, ranges, node_addr: *node_addr, now_ns, writes: 0 }
+        Executor { maps, ranges, node_addr: *node_addr, writes: 0 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Executes the steps of a plan one by one, without deciding anything: writes maps, allocates
 //! ranges, counts what changed.
 
-use lb_common::{port::PublishedPort, service::Range, service::Service};
+use lb_common::{port::PublishedPort, service::Service};
 
 use super::{
     apply::ApplyError,
@@ -10,10 +10,7 @@ use super::{
     settle::settle,
     state::found,
 };
-use crate::{
-    compile::PeerContents,
-    plan::Change,
-};
+use crate::{compile::PeerContents, plan::Change};
 
 /// What the steps of one update share.
 pub(super) struct Executor<'a> {
@@ -21,8 +18,6 @@ pub(super) struct Executor<'a> {
     pub(super) ranges: &'a mut MapRanges,
     /// This node's data-path address, the source of outer headers.
     pub(super) node_addr: [u8; 4],
-    /// Monotonic time of the update, ns.
-    pub(super) now_ns: u64,
     /// Elements written so far.
     pub(super) writes: usize,
 }
@@ -34,9 +29,11 @@ impl Executor<'_> {
             Change::SetPeer { index, peer } => self.set_peer(index, &peer),
             Change::SetBackends { service, backends } => self.set_backends(service, &backends),
             Change::SetRows { service, rows } => self.set_rows(service, &rows),
-            Change::SetService { service, name, seed, scheduler, flags } => {
-                self.set_service(service, &name, Service { seed, scheduler, flags, ..Default::default() })
-            }
+            Change::SetService { service, name, seed, scheduler, flags } => self.set_service(
+                service,
+                &name,
+                Service { seed, scheduler, flags, ..Default::default() },
+            ),
             Change::SetPort { index, port } => self.set_port(index, port),
             Change::RemovePort { index } => self.set_port(index, PublishedPort::default()),
             Change::Settle => {
@@ -51,7 +48,8 @@ impl Executor<'_> {
 
     fn set_peer(&mut self, index: u16, peer: &PeerContents) -> Result<(), ApplyError> {
         let old = self.maps.peers.get(index.into()).unwrap_or_default().addr;
-        self.writes += usize::from(self.maps.set_peer(index, &peer.name, peer.addr, self.node_addr)?);
+        self.writes +=
+            usize::from(self.maps.set_peer(index, &peer.name, peer.addr, self.node_addr)?);
         if old != peer.addr {
             self.forget_peer_addr(index, old)?;
         }
@@ -70,7 +68,10 @@ impl Executor<'_> {
     /// Takes `addr` out of `PEER_INDEX` unless another node has it by now.
     fn forget_peer_addr(&mut self, index: u16, addr: [u8; 4]) -> Result<(), ApplyError> {
         if found(self.maps.peer_index.get(&addr, 0), "PEER_INDEX")? == Some(index.into()) {
-            self.maps.peer_index.remove(&addr).map_err(MapsError::element("remove", "PEER_INDEX"))?;
+            self.maps
+                .peer_index
+                .remove(&addr)
+                .map_err(MapsError::element("remove", "PEER_INDEX"))?;
         }
         Ok(())
     }
@@ -79,9 +80,5 @@ impl Executor<'_> {
         let written = self.maps.ports.set(index, port).map_err(MapsError::range("PORTS"))?;
         self.writes += usize::from(written);
         Ok(())
-    }
-
-    pub(super) fn new_rows(&mut self, log2: u8, old: Option<Range>) -> Result<Range, ApplyError> {
-        self.ranges.rows(log2, old, self.now_ns)
     }
 }

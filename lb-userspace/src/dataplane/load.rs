@@ -14,8 +14,10 @@ use super::{
     maps::{Maps, MapsError},
     pins::{PinLock, Pins, PinsError},
     programs::PROGRAMS,
+    ranges::MapRanges,
     schema::{self, SchemaError},
 };
+use crate::ranges::ReserveError;
 
 /// The data plane of one node: programs of this process, maps and links shared through pins.
 ///
@@ -25,6 +27,7 @@ pub struct Dataplane {
     pub(super) pins: Pins,
     pub(super) ebpf: Ebpf,
     pub(super) maps: Maps,
+    pub(super) ranges: MapRanges,
     pub(super) node_addr: V4,
     _lock: PinLock,
 }
@@ -58,6 +61,9 @@ pub enum LoadError {
     /// The maps.
     #[error(transparent)]
     Maps(#[from] MapsError),
+    /// Ranges that services own.
+    #[error(transparent)]
+    Ranges(#[from] ReserveError),
 }
 
 impl Dataplane {
@@ -76,7 +82,8 @@ impl Dataplane {
         let mut ebpf = load(&bytes, &paths, globals)?;
         load_programs(&mut ebpf)?;
         let maps = Maps::open(&pins)?;
-        Ok(Self { pins, ebpf, maps, node_addr: globals.node_addr, _lock: lock })
+        let ranges = MapRanges::of(&maps)?;
+        Ok(Self { pins, ebpf, maps, ranges, node_addr: globals.node_addr, _lock: lock })
     }
 
     /// Where it is pinned.

@@ -5,11 +5,13 @@
 //! the maps hold what `compile` wants; [`detach`] removes everything again. Calls concern the
 //! network namespace of the calling thread, which must be the node's.
 
+mod apply;
 mod attach;
 mod cgroup;
 mod detach;
 mod elements;
 mod error;
+mod executor;
 mod globals;
 mod inventory;
 mod link;
@@ -19,11 +21,15 @@ mod mmap;
 mod object;
 mod pins;
 mod programs;
+mod ranges;
 mod schema;
+mod services;
 mod settle;
 mod state;
+mod sweep;
 mod xdp_query;
 
+pub use apply::{ApplyError, Report};
 pub use detach::{DetachError, Removed, detach};
 pub use elements::PeerHop;
 pub use globals::Globals;
@@ -35,4 +41,5 @@ pub use mmap::{MappedArray, OutOfRange};
 pub use object::{Object, ObjectError};
 pub use pins::{PinLock, Pins, PinsError};
 pub use programs::{CGROUP_PROGRAMS, Hook, PROGRAMS, TcProgram, XDP_NODE};
+pub use ranges::NoRoom;
 pub use schema::{MapSchema, SchemaError};

@@ -11,12 +11,7 @@ use lb_common::{
     service::{Range, Service},
 };
 
-use super::{
-    apply::ApplyError,
-    executor::Executor,
-    maps::MapsError,
-    state::found,
-};
+use super::{apply::ApplyError, executor::Executor, maps::MapsError, state::found};
 use crate::compile::BackendContents;
 
 /// Words of a [`Service`], which are stored one by one: the packet path advances `rr_next`.
@@ -39,7 +34,8 @@ impl Executor<'_> {
         };
         let range = self.new_rows(log2, old)?;
         for (index, &row) in (range.base..).zip(rows) {
-            self.writes += usize::from(self.maps.rows.set(index, row).map_err(MapsError::range("ROWS"))?);
+            self.writes +=
+                usize::from(self.maps.rows.set(index, row).map_err(MapsError::range("ROWS"))?);
         }
         self.set_service_word(service, word::ROWS, range.pack())?;
         self.release_rows(old);
@@ -68,7 +64,11 @@ impl Executor<'_> {
     }
 
     /// Sets these backends to no state, keeping each one's generation, and forgets the tasks.
-    pub(super) fn remove_backends(&mut self, service: u16, numbers: &BTreeSet<BackendNumber>) -> Result<(), ApplyError> {
+    pub(super) fn remove_backends(
+        &mut self,
+        service: u16,
+        numbers: &BTreeSet<BackendNumber>,
+    ) -> Result<(), ApplyError> {
         let range = Range::unpack(self.service(service).backends);
         for &number in numbers {
             if let Some(index) = range.and_then(|range| range.at(number.into())) {
@@ -81,11 +81,19 @@ impl Executor<'_> {
     }
 
     /// Writes the name, then seed, flags and scheduler in one word: from here on the service is there.
-    pub(super) fn set_service(&mut self, service: u16, name: &str, head: Service) -> Result<(), ApplyError> {
+    pub(super) fn set_service(
+        &mut self,
+        service: u16,
+        name: &str,
+        head: Service,
+    ) -> Result<(), ApplyError> {
         let key = u32::from(service);
         let info = ServiceInfo { name: pack_name(name) };
         if found(self.maps.service_info.get(&key, 0), "SERVICE_INFO")? != Some(info) {
-            self.maps.service_info.insert(key, info, 0).map_err(MapsError::element("insert", "SERVICE_INFO"))?;
+            self.maps
+                .service_info
+                .insert(key, info, 0)
+                .map_err(MapsError::element("insert", "SERVICE_INFO"))?;
             self.writes += 1;
         }
         self.set_service_word(service, word::HEAD, head_word(&head))
@@ -94,7 +102,8 @@ impl Executor<'_> {
     /// Zeroes the element, releases both ranges and forgets the names.
     pub(super) fn remove_service(&mut self, service: u16) -> Result<(), ApplyError> {
         let held = self.service(service);
-        let tasks: Vec<_> = self.maps.backends_of(&held).map(|(backend, _)| TaskKey { service, backend }).collect();
+        let tasks: Vec<_> =
+            self.maps.backends_of(&held).map(|(backend, _)| TaskKey { service, backend }).collect();
         for word in [word::ROWS, word::HEAD, word::BACKENDS, word::RR_NEXT, word::QUIET_UNTIL] {
             self.set_service_word(service, word, 0)?;
         }
@@ -105,7 +114,11 @@ impl Executor<'_> {
     }
 
     /// Until then segments that belong nowhere are dropped silently: other nodes may lag behind.
-    pub(super) fn set_quiet_until(&mut self, service: u16, quiet_until_ns: u64) -> Result<(), ApplyError> {
+    pub(super) fn set_quiet_until(
+        &mut self,
+        service: u16,
+        quiet_until_ns: u64,
+    ) -> Result<(), ApplyError> {
         self.maps
             .services
             .set_word(service.into(), word::QUIET_UNTIL, quiet_until_ns)
@@ -117,14 +130,24 @@ impl Executor<'_> {
         self.maps.services.get(service.into()).unwrap_or_default()
     }
 
-    fn set_service_word(&mut self, service: u16, word: usize, value: u64) -> Result<(), ApplyError> {
+    fn set_service_word(
+        &mut self,
+        service: u16,
+        word: usize,
+        value: u64,
+    ) -> Result<(), ApplyError> {
         let written = self.maps.services.set_word(service.into(), word, value);
         self.writes += usize::from(written.map_err(MapsError::range("SERVICES"))?);
         Ok(())
     }
 
     /// A range for numbers up to `highest`, with what `old` holds.
-    fn copy_backends(&mut self, service: u16, old: Option<Range>, highest: BackendNumber) -> Result<Range, ApplyError> {
+    fn copy_backends(
+        &mut self,
+        service: u16,
+        old: Option<Range>,
+        highest: BackendNumber,
+    ) -> Result<Range, ApplyError> {
         let log2 = log2_of(usize::from(highest) + 1).unwrap_or_default();
         let range = self.new_backends(log2, old)?;
         let held: BTreeMap<_, _> = self.maps.backends_of(&self.service(service)).collect();
@@ -141,13 +164,15 @@ impl Executor<'_> {
         backends: &BTreeMap<BackendNumber, BackendContents>,
     ) -> Result<(), ApplyError> {
         let at = |number: BackendNumber| range.at(number.into());
-        backends.iter().filter_map(|(&number, contents)| Some((at(number)?, contents))).try_for_each(
-            |(index, contents)| self.write_backend(index, element(contents)),
-        )
+        backends
+            .iter()
+            .filter_map(|(&number, contents)| Some((at(number)?, contents)))
+            .try_for_each(|(index, contents)| self.write_backend(index, element(contents)))
     }
 
     fn write_backend(&mut self, index: u32, backend: Backend) -> Result<(), ApplyError> {
-        let written = self.maps.backends.set(index, backend).map_err(MapsError::range("BACKENDS"))?;
+        let written =
+            self.maps.backends.set(index, backend).map_err(MapsError::range("BACKENDS"))?;
         self.writes += usize::from(written);
         Ok(())
     }
@@ -162,7 +187,10 @@ impl Executor<'_> {
             reserved: 0,
         };
         if found(self.maps.task_info.get(&key, 0), "TASK_INFO")? != Some(info) {
-            self.maps.task_info.insert(key, info, 0).map_err(MapsError::element("insert", "TASK_INFO"))?;
+            self.maps
+                .task_info
+                .insert(key, info, 0)
+                .map_err(MapsError::element("insert", "TASK_INFO"))?;
             self.writes += 1;
         }
         Ok(())
@@ -195,7 +223,10 @@ mod tests {
 
     #[test]
     fn a_range_holds_at_least_what_is_asked_for() {
-        assert_eq!([0, 1, 2, 3, 256, 257].map(log2_of), [None, Some(0), Some(1), Some(2), Some(8), Some(9)]);
+        assert_eq!(
+            [0, 1, 2, 3, 256, 257].map(log2_of),
+            [None, Some(0), Some(1), Some(2), Some(8), Some(9)]
+        );
     }
 
     #[test]
@@ -209,7 +240,10 @@ mod tests {
             weight: 1,
             generation: 2,
         };
-        assert_eq!(element(&contents), Backend { node: 3, leg: 0, state: 1, generation: 2, reserved: 0 });
+        assert_eq!(
+            element(&contents),
+            Backend { node: 3, leg: 0, state: 1, generation: 2, reserved: 0 }
+        );
         let contents = BackendContents { leg: Some([10, 0, 1, 2]), ..contents };
         assert_eq!(element(&contents).leg, 0x0102);
     }

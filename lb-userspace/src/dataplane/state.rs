@@ -1,8 +1,9 @@
 //! Reads back what the maps hold, in the terms of `compile`: after a restart the agent goes on from
 //! there, and before each update it finds drift.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::ErrorKind};
 
+use aya::maps::MapError;
 use lb_common::{
     backend::{Backend, STATE_NONE},
     info::{Name, TaskInfo, TaskKey, unpack_name},
@@ -123,7 +124,7 @@ impl Maps {
         Ok(Some((index, PeerContents { name, addr })))
     }
 
-    fn services_in_use(&self) -> impl Iterator<Item = (u16, Service)> + '_ {
+    pub(super) fn services_in_use(&self) -> impl Iterator<Item = (u16, Service)> + '_ {
         let in_use = |service: &Service| {
             service.scheduler != 0 || service.rows != 0 || service.backends != 0
         };
@@ -168,13 +169,16 @@ impl Maps {
     }
 }
 
-/// A look-up in which a missing key is an answer and not an error.
+/// A look-up or a removal in which a missing key is an answer and not an error.
 pub(super) fn found<T>(
-    result: Result<T, aya::maps::MapError>,
+    result: Result<T, MapError>,
     map: &'static str,
 ) -> Result<Option<T>, MapsError> {
     match result {
-        Err(aya::maps::MapError::KeyNotFound) => Ok(None),
-        result => result.map(Some).map_err(MapsError::element("read", map)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound => {
+            Ok(None)
+        }
+        result => result.map(Some).map_err(MapsError::element("find or remove an element", map)),
     }
 }

@@ -3,3 +3,4 @@
 mod bed;
 mod links;
 mod pins;
+mod writes;
