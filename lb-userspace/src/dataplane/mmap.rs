@@ -20,7 +20,7 @@ const MAX_WORDS: usize = 8;
 
 /// A mapped array of `T`, whose size is a multiple of eight bytes.
 pub struct MappedArray<T> {
-    words: NonNull<AtomicU64>,
+    words: NonNull<[AtomicU64]>,
     len: u32,
     element: PhantomData<T>,
 }
@@ -58,7 +58,8 @@ impl<T: Pod + PartialEq> MappedArray<T> {
         let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: no address is asked for, so the new mapping overlaps nothing of this process.
         let start = unsafe { mmap(None, bytes, prot, MapFlags::MAP_SHARED, fd, 0) }?;
-        Ok(Self { words: start.cast(), len, element: PhantomData })
+        let words = NonNull::slice_from_raw_parts(start.cast(), Self::WORDS * len as usize);
+        Ok(Self { words, len, element: PhantomData })
     }
 
     /// Elements of the array.
@@ -118,12 +119,12 @@ impl<T: Pod + PartialEq> MappedArray<T> {
     }
 
     fn word(&self, index: u32, word: usize) -> Option<&AtomicU64> {
-        if index >= self.len || word >= Self::WORDS {
+        if word >= Self::WORDS {
             return None;
         }
-        // SAFETY: the offset lies within the mapping, which lives as long as `self`, is aligned to a
-        // page, and is only ever reached through atomics.
-        Some(unsafe { self.words.add(index as usize * Self::WORDS + word).as_ref() })
+        // SAFETY: the mapping lives as long as `self`, is aligned to a page, and is only ever
+        // reached through atomics.
+        unsafe { self.words.as_ref() }.get(index as usize * Self::WORDS + word)
     }
 }
 
