@@ -1,0 +1,104 @@
+//! Who a service's tasks are at a node: where each runs, whether it takes new flows, and which life
+//! of its number this is.
+
+use std::collections::BTreeMap;
+
+use lb_common::{
+    addr::V4,
+    backend::{NODE_SELF, STATE_ACTIVE, STATE_DRAINING},
+    row::BackendNumber,
+};
+
+use super::{BackendContents, Here, PreviousService};
+use crate::model::Task;
+
+/// The backends of `tasks` by number. A task of an unknown node, which no source lets through, is
+/// left out.
+pub(super) fn backends(
+    tasks: &[&Task],
+    here: Here<'_>,
+    previous: Option<&PreviousService>,
+) -> BTreeMap<BackendNumber, BackendContents> {
+    let entry = |task: &&Task| {
+        let peer =
+            if task.node == here.node { NODE_SELF } else { *here.peers.get(task.node.as_str())? };
+        let generation = generation(previous, task);
+        Some((task.number, backend(task, peer, leg(task, here), generation)))
+    };
+    tasks.iter().filter_map(entry).collect()
+}
+
+/// Whether another task had the number before, or it was free in between.
+pub(super) fn changed_hands(
+    previous: Option<&PreviousService>,
+    number: BackendNumber,
+    task: &str,
+) -> bool {
+    let holder = previous.and_then(|previous| previous.backends.get(&number));
+    holder.is_some_and(|(holder, _)| holder != task)
+}
+
+/// The number's life: goes on where the holder is the same, else the next one. A number that left
+/// comes with an empty name, which no task has.
+fn generation(previous: Option<&PreviousService>, task: &Task) -> u8 {
+    match previous.and_then(|previous| previous.backends.get(&task.number)) {
+        Some((holder, generation)) if *holder == task.name => *generation,
+        Some((_, generation)) => generation.checked_add(1).unwrap_or(1),
+        None => 1,
+    }
+}
+
+fn leg(task: &Task, here: Here<'_>) -> Option<V4> {
+    here.legs.get(&task.name).copied().filter(|_| task.node == here.node)
+}
+
+fn backend(task: &Task, peer: u16, leg: Option<V4>, generation: u8) -> BackendContents {
+    BackendContents {
+        task: task.name.clone(),
+        node: task.node.clone(),
+        peer,
+        leg,
+        state: if task.weight == 0 { STATE_DRAINING } else { STATE_ACTIVE },
+        weight: task.weight,
+        generation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::compile::fixtures;
+
+    fn generation_after(holder: Option<(&str, u8)>) -> u8 {
+        let held = holder.map(|(name, generation)| (7, (name.to_owned(), generation)));
+        let previous =
+            PreviousService { backends: held.into_iter().collect(), ..Default::default() };
+        generation(Some(&previous), &fixtures::task("web.1", "n1", 7, 1))
+    }
+
+    #[test]
+    fn a_number_starts_a_new_life_when_its_holder_changes() {
+        assert_eq!(generation_after(None), 1);
+        assert_eq!(generation_after(Some(("web.1", 4))), 4);
+        assert_eq!(generation_after(Some(("web.9", 4))), 5);
+        assert_eq!(generation_after(Some(("", 4))), 5);
+        assert_eq!(generation_after(Some(("web.9", u8::MAX))), 1);
+    }
+
+    #[test]
+    fn only_local_tasks_have_legs_and_weight_0_drains() {
+        let tasks = [fixtures::task("a", "n1", 1, 1), fixtures::task("b", "n2", 2, 0)];
+        let (legs, held) =
+            (["a", "b"].map(|task| (task.to_owned(), [172, 18, 0, 2])).into(), BTreeSet::new());
+        let peers = BTreeMap::from([("n2", 3)]);
+        let here = Here { node: "n1", legs: &legs, held: &held, peers: &peers };
+        let all = backends(&[&tasks[0], &tasks[1]], here, None);
+        assert_eq!(
+            (all[&1].peer, all[&1].leg, all[&1].state),
+            (NODE_SELF, Some([172, 18, 0, 2]), STATE_ACTIVE)
+        );
+        assert_eq!((all[&2].peer, all[&2].leg, all[&2].state), (3, None, STATE_DRAINING));
+    }
+}

@@ -1,0 +1,140 @@
+//! What holds for any cluster and any history of edits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lb_common::row::{BackendNumber, Row};
+use proptest::prelude::*;
+
+use super::{MapContents, Previous, compile, fixtures};
+use crate::{
+    model::{DesiredState, Protocol, Publish, PublishMode, Scheduler, Service},
+    plan::plan,
+};
+
+/// Clusters of up to three services with up to six tasks, drawn from few names, so that two draws
+/// look like an edit.
+fn any_cluster() -> impl Strategy<Value = DesiredState> {
+    let task = (1_u8..4, 0_u16..4, 0_u8..2);
+    let tasks = proptest::collection::btree_map(1_u16..9, task, 0..6);
+    let publish =
+        proptest::option::of(prop_oneof![Just(PublishMode::Ingress), Just(PublishMode::Host)]);
+    let scheduler = prop_oneof![Just(Scheduler::Hash), Just(Scheduler::RoundRobin)];
+    let service = (tasks, publish, scheduler);
+    let services = proptest::collection::btree_map(0_u8..4, service, 0..4);
+    services.prop_map(|services| {
+        let services = services.into_iter().map(|(name, (tasks, mode, scheduler))| {
+            let tasks = tasks.into_iter().map(|(number, (node, weight, life))| {
+                fixtures::task(
+                    &format!("s{name}.{number}.{life}"),
+                    &format!("n{node}"),
+                    number,
+                    weight,
+                )
+            });
+            let published = 8000 + u16::from(name);
+            let port = |mode| Publish { published, target: 80, protocol: Protocol::Tcp, mode };
+            let publish = mode.map(port).into_iter().collect();
+            let service = fixtures::service(&format!("s{name}"), &[]);
+            Service { tasks: tasks.collect(), publish, scheduler, ..service }
+        });
+        fixtures::cluster(services.collect())
+    })
+}
+
+fn at(node: &str, desired: &DesiredState, held: &[&str], previous: &Previous) -> MapContents {
+    let held: BTreeSet<String> = held.iter().map(|&task| task.to_owned()).collect();
+    compile(desired, node, &BTreeMap::new(), &held, previous).expect("small")
+}
+
+fn owners(rows: &[Row]) -> Vec<BackendNumber> {
+    rows.iter().map(|row| row.owner()).collect()
+}
+
+/// Every number of every row in use, every port's service, every backend's peer are there.
+fn is_closed(contents: &MapContents) -> bool {
+    let closed = contents.services.values().all(|service| {
+        let named = service.rows.iter().flat_map(|row| row.backends).filter(|&number| number != 0);
+        let peers = service.backends.values().map(|backend| backend.peer).filter(|&peer| peer != 0);
+        named.into_iter().all(|number| service.backends.contains_key(&number))
+            && peers.into_iter().all(|peer| contents.peers.contains_key(&peer))
+    });
+    closed && contents.ports.values().all(|port| contents.services.contains_key(&port.service))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn contents_are_closed_and_settled(edits in proptest::collection::vec(any_cluster(), 1..5)) {
+        let mut previous = Previous::default();
+        for desired in &edits {
+            let contents = at("n1", desired, &[], &previous);
+            prop_assert!(is_closed(&contents));
+            previous = previous.after(&contents);
+            prop_assert_eq!(plan(&contents, &at("n1", desired, &[], &previous)), []);
+        }
+    }
+
+    #[test]
+    fn all_nodes_agree_on_owners_and_numbers(desired in any_cluster()) {
+        let [first, second] = ["n1", "n2"].map(|node| at(node, &desired, &[], &Previous::default()));
+        for service in first.services.values().filter(|service| !service.name.contains('@')) {
+            let twin = second.services.values().find(|twin| twin.name == service.name).expect("at both");
+            prop_assert_eq!((service.seed, &service.rows), (twin.seed, &twin.rows));
+            prop_assert!(service.backends.keys().eq(twin.backends.keys()));
+        }
+    }
+
+    #[test]
+    fn who_owns_rows_takes_new_flows_and_is_not_held(desired in any_cluster()) {
+        let held = ["s0.1.0", "s0.2.0", "s1.1.0", "s1.2.1"];
+        for service in at("n3", &desired, &held, &Previous::default()).services.values() {
+            let free = |task: &str| !held.contains(&task);
+            let any_free = service.backends.values().any(|backend| backend.weight > 0 && free(&backend.task));
+            for owner in owners(&service.rows) {
+                let backend = &service.backends[&owner];
+                prop_assert!(backend.weight > 0 && (free(&backend.task) || !any_free));
+            }
+        }
+    }
+
+    #[test]
+    fn indices_stay_and_two_edits_keep_owners_within_reach(edits in [any_cluster(), any_cluster(), any_cluster()]) {
+        let mut chain = Vec::new();
+        let mut previous = Previous::default();
+        for desired in &edits {
+            chain.push(at("n1", desired, &[], &previous));
+            previous = previous.after(&chain[chain.len() - 1]);
+        }
+        for (index, before) in &chain[0].services {
+            let lives = |contents: &MapContents| contents.services.get(index).filter(|now| now.name == before.name).cloned();
+            let [Some(middle), Some(last)] = [lives(&chain[1]), lives(&chain[2])] else { continue };
+            let same = |number: &BackendNumber| {
+                let task = |service: &super::ServiceContents| service.backends.get(number).map(|backend| backend.task.clone());
+                task(before).is_some() && task(before) == task(&middle) && task(before) == task(&last)
+            };
+            let hash = [before, &middle, &last].iter().all(|service| service.scheduler == lb_common::service::SCHEDULER_HASH);
+            for (row, owner) in owners(&before.rows).into_iter().enumerate().filter(|(_, owner)| hash && same(owner)) {
+                prop_assert!(last.rows[row].backends.contains(&owner), "row {row} lost {owner}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_and_a_peer_keep_their_places_when_others_go() {
+    let services = |names: &[&str]| {
+        names.iter().map(|name| fixtures::service(name, &[("t", "n2", 1)])).collect()
+    };
+    let mut desired = fixtures::cluster(services(&["a", "b"]));
+    let first = at("n1", &desired, &[], &Previous::default());
+    desired.services = services(&["b", "c"]);
+    desired.nodes.remove(1);
+    let second = at("n1", &desired, &[], &Previous::default().after(&first));
+    let names = |contents: &MapContents| -> Vec<_> {
+        contents.services.iter().map(|(&index, service)| (index, service.name.clone())).collect()
+    };
+    assert_eq!(names(&first), [(1, "a".to_owned()), (2, "b".to_owned())]);
+    assert_eq!(names(&second), [(2, "b".to_owned()), (3, "c".to_owned())]);
+    assert_eq!(second.peers.keys().collect::<Vec<_>>(), [&2]);
+}

@@ -1,0 +1,69 @@
+//! One service at one node: its options in the maps' terms, its backends and its rows.
+
+use lb_common::{
+    hash::name_hash,
+    service::{FLAG_CLIENT_IP, FLAG_DIRECT, SCHEDULER_HASH, SCHEDULER_RR},
+};
+
+use super::{
+    Here, PreviousService, ServiceContents, backends::backends, rows::rows, targets::Target,
+};
+use crate::model::{ReturnMode, Scheduler, Service};
+
+/// What the maps hold of `target`; its seed follows from its name and the cluster's key alone.
+pub(super) fn service(
+    target: &Target<'_>,
+    here: Here<'_>,
+    hash_key: u64,
+    previous: Option<&PreviousService>,
+) -> ServiceContents {
+    let seed = name_hash(hash_key, target.name.as_bytes()) as u32;
+    let scheduler = scheduler(target.service);
+    let backends = backends(&target.tasks, here, previous);
+    let rows = rows(&backends, here.held, (scheduler, seed), previous);
+    ServiceContents {
+        name: target.name.clone(),
+        seed,
+        scheduler,
+        flags: flags(target.service),
+        rows,
+        backends,
+    }
+}
+
+fn scheduler(service: &Service) -> u8 {
+    match service.scheduler {
+        Scheduler::Hash | Scheduler::Source => SCHEDULER_HASH,
+        Scheduler::RoundRobin => SCHEDULER_RR,
+    }
+}
+
+fn flags(service: &Service) -> u8 {
+    let client_ip = service.scheduler == Scheduler::Source || service.client_ip_affinity;
+    let direct = service.return_mode == ReturnMode::Direct;
+    u8::from(client_ip) * FLAG_CLIENT_IP | u8::from(direct) * FLAG_DIRECT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::fixtures;
+
+    #[test]
+    fn options_map_to_scheduler_and_flags() {
+        let case = |scheduler, client_ip_affinity, return_mode| {
+            let service = Service {
+                scheduler,
+                client_ip_affinity,
+                return_mode,
+                ..fixtures::service("web", &[])
+            };
+            (super::scheduler(&service), flags(&service))
+        };
+        use {ReturnMode::*, Scheduler::*};
+        assert_eq!(case(Hash, false, Tunnel), (SCHEDULER_HASH, 0));
+        assert_eq!(case(Source, false, Tunnel), (SCHEDULER_HASH, FLAG_CLIENT_IP));
+        assert_eq!(case(Hash, true, Direct), (SCHEDULER_HASH, FLAG_CLIENT_IP | FLAG_DIRECT));
+        assert_eq!(case(RoundRobin, true, Direct), (SCHEDULER_RR, FLAG_CLIENT_IP | FLAG_DIRECT));
+    }
+}

@@ -1,0 +1,87 @@
+//! Which services there are at a node: each service of the cluster, and for each port in host mode
+//! one of its own that has only the node's tasks.
+
+use lb_common::port::{PublishedPort, port_index};
+
+use crate::model::{DesiredState, Publish, PublishMode, Service, Task};
+
+/// A service as this node's maps have it.
+#[derive(Clone, Debug)]
+pub(super) struct Target<'a> {
+    /// Name in `SERVICE_INFO`.
+    pub(super) name: String,
+    /// Options.
+    pub(super) service: &'a Service,
+    /// Its tasks, with the service's numbers.
+    pub(super) tasks: Vec<&'a Task>,
+    /// Its ports.
+    publish: Vec<Publish>,
+}
+
+impl Target<'_> {
+    /// Elements of `PORTS`, where the target stands at `index` in `SERVICES`.
+    pub(super) fn ports(&self, index: u16) -> impl Iterator<Item = (u32, PublishedPort)> + '_ {
+        self.publish.iter().filter_map(move |port| {
+            let at = port_index(port.protocol.number(), port.published)?;
+            Some((at, PublishedPort { service: index, target: port.target, reserved: 0 }))
+        })
+    }
+}
+
+/// All services at `node`, in the cluster's order. A service that publishes nothing is one, too.
+pub(super) fn targets<'a>(desired: &'a DesiredState, node: &str) -> Vec<Target<'a>> {
+    let both = |service| std::iter::once(everywhere(service)).chain(host_mode(service, node));
+    desired.services.iter().flat_map(both).collect()
+}
+
+fn everywhere(service: &Service) -> Target<'_> {
+    let publish = service.publish.iter().filter(|port| port.mode == PublishMode::Ingress);
+    Target {
+        name: service.name.clone(),
+        service,
+        tasks: service.tasks.iter().collect(),
+        publish: publish.copied().collect(),
+    }
+}
+
+/// One target per host-mode port; none where no task of the service runs on the node.
+fn host_mode<'a>(service: &'a Service, node: &str) -> Vec<Target<'a>> {
+    let tasks: Vec<&Task> = service.tasks.iter().filter(|task| task.node == node).collect();
+    let ports =
+        service.publish.iter().filter(|port| port.mode == PublishMode::Host && !tasks.is_empty());
+    ports
+        .map(|port| Target {
+            name: format!("{}@host:{}/{}", service.name, port.published, port.protocol),
+            service,
+            tasks: tasks.clone(),
+            publish: vec![*port],
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{compile::fixtures, model::Protocol};
+
+    #[test]
+    fn a_host_port_is_a_service_of_the_local_tasks() {
+        let port =
+            |published, mode| Publish { published, target: 80, protocol: Protocol::Udp, mode };
+        let mut service = fixtures::service("web", &[("a", "n1", 1), ("b", "n2", 1)]);
+        service.publish = vec![port(8080, PublishMode::Ingress), port(8081, PublishMode::Host)];
+        let desired = fixtures::cluster(vec![service]);
+        let names = |node| {
+            targets(&desired, node).into_iter().map(|target| target.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names("n1"), ["web", "web@host:8081/udp"]);
+        assert_eq!(names("n3"), ["web"]);
+        let host = &targets(&desired, "n2")[1];
+        assert_eq!(
+            host.tasks.iter().map(|task| (&*task.name, task.number)).collect::<Vec<_>>(),
+            [("b", 2)]
+        );
+        let expected = PublishedPort { service: 5, target: 80, reserved: 0 };
+        assert_eq!(host.ports(5).collect::<Vec<_>>(), [(65536 + 8081, expected)]);
+    }
+}
