@@ -31,7 +31,8 @@ pub struct ServiceContents {
     pub scheduler: u8,
     /// `FLAG_*` bits.
     pub flags: u8,
-    /// The rows, a power of two of them, or none where no backend takes new flows.
+    /// The rows, a power of two of them; none where there is nobody to send anything to. Where only
+    /// draining backends are left, rows have former owners and no owner.
     pub rows: Vec<Row>,
     /// Backends by number.
     pub backends: BTreeMap<BackendNumber, BackendContents>,

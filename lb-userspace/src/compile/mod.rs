@@ -26,12 +26,12 @@ pub use error::CompileError;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lb_common::{addr::V4, peer::PEERS_LEN, port::PublishedPort, service::SERVICES_LEN};
+use lb_common::{addr::V4, peer::PEERS_LEN, service::SERVICES_LEN};
 
 use crate::model::{DesiredState, Node};
 use indices::assign;
 use service::service;
-use targets::{Target, targets};
+use targets::targets;
 
 /// What only the node itself knows.
 #[derive(Clone, Copy, Debug)]
@@ -67,27 +67,33 @@ pub fn compile(
     let index_of = |other: &&Node| peers[&other.address.octets()];
     let by_name = others.iter().map(|other| (other.name.as_str(), index_of(other))).collect();
     let here = Here { node, legs, held, peers: &by_name };
-    let (services, ports) = services(desired, here, &previous.services)?;
-    let contents =
-        |other: &&Node| PeerContents { name: other.name.clone(), addr: other.address.octets() };
-    let peers = others.iter().map(|other| (index_of(other), contents(other))).collect();
-    Ok(MapContents { ports, services, peers })
+    let contents = |other: &&Node| {
+        let (name, addr) = (other.name.clone(), other.address.octets());
+        (index_of(other), PeerContents { name, addr })
+    };
+    let peers = others.iter().map(contents).collect();
+    let mut contents = MapContents { peers, ..Default::default() };
+    add_services(&mut contents, desired, here, &previous.services)?;
+    Ok(contents)
 }
 
-/// Services by index, and the ports that name them.
-fn services(
+/// Services at their indices, and the ports that name them.
+fn add_services(
+    contents: &mut MapContents,
     desired: &DesiredState,
     here: Here<'_>,
     previous: &BTreeMap<String, PreviousService>,
-) -> Result<(BTreeMap<u16, ServiceContents>, BTreeMap<u32, PublishedPort>), CompileError> {
+) -> Result<(), CompileError> {
     let targets = targets(desired, here.node);
     let known = previous.iter().map(|(name, before)| (name.clone(), before.index)).collect();
     let names = targets.iter().map(|target| target.name.clone());
     let indices = assign(names, &known, SERVICES_LEN).ok_or(CompileError::TooManyServices)?;
-    let placed = || targets.iter().map(|target| (indices[&target.name], target));
-    let contents = |target: &Target<'_>| {
-        service(target, here, desired.cluster.hash_key, previous.get(&target.name))
-    };
-    let services = placed().map(|(index, target)| (index, contents(target))).collect();
-    Ok((services, placed().flat_map(|(index, target)| target.ports(index)).collect()))
+    for target in &targets {
+        let index = indices[&target.name];
+        let before = previous.get(&target.name);
+        let held = service(target, here, desired.cluster.hash_key, before);
+        contents.services.insert(index, held);
+        contents.ports.extend(target.ports(index));
+    }
+    Ok(())
 }

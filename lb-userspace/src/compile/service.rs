@@ -41,7 +41,7 @@ fn scheduler(service: &Service) -> u8 {
 fn flags(service: &Service) -> u8 {
     let client_ip = service.scheduler == Scheduler::Source || service.client_ip_affinity;
     let direct = service.return_mode == ReturnMode::Direct;
-    u8::from(client_ip) * FLAG_CLIENT_IP | u8::from(direct) * FLAG_DIRECT
+    (u8::from(client_ip) * FLAG_CLIENT_IP) | (u8::from(direct) * FLAG_DIRECT)
 }
 
 #[cfg(test)]
