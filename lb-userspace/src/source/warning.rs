@@ -50,8 +50,8 @@ pub fn local_port_warnings(
 
 fn local_port(service: &Service, port: &Publish, range: &RangeInclusive<u16>) -> Warning {
     let text = format!(
-        "port {}/{} lies within net.ipv4.ip_local_port_range ({}-{}), so a node may use it for a \
-         connection of its own; add it to net.ipv4.ip_local_reserved_ports on every node",
+        "port {}/{} lies within net.ipv4.ip_local_port_range ({}-{}), so a node may be using it for \
+         a connection of its own; add it to net.ipv4.ip_local_reserved_ports on every node",
         port.published,
         port.protocol,
         range.start(),

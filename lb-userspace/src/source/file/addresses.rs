@@ -37,7 +37,19 @@ pub(super) struct AssignedTask {
 #[derive(Debug)]
 pub(super) struct Assigner<'a> {
     networks: HashMap<&'a str, &'a Network>,
-    taken: HashMap<(&'a str, Ipv4Addr), At<&'static str>>,
+    taken: Taken<'a>,
+}
+
+/// Who has an address in a network, and the place that says so.
+type Taken<'a> = HashMap<(&'a str, Ipv4Addr), (Claimant<'a>, Place)>;
+
+/// A service that wants VIPs, or a task that wants addresses.
+#[derive(Clone, Copy, Debug)]
+struct Claimant<'a> {
+    /// The key that gives them, `vip` or `addresses`.
+    key: &'static str,
+    name: &'a At<String>,
+    explicit: &'a [(String, At<Ipv4Addr>)],
 }
 
 impl<'a> Assigner<'a> {
@@ -48,7 +60,7 @@ impl<'a> Assigner<'a> {
     }
 
     /// Assigns what one service needs.
-    pub(super) fn service(&mut self, service: &ServiceEntry, report: &mut Report) -> Assigned {
+    pub(super) fn service(&mut self, service: &'a ServiceEntry, report: &mut Report) -> Assigned {
         let vips = self.vips(service, report);
         let tasks = service.tasks.iter().map(|task| self.task(service, task, report)).collect();
         let assigned = Assigned { vips, tasks };
@@ -56,7 +68,11 @@ impl<'a> Assigner<'a> {
         assigned
     }
 
-    fn vips(&mut self, service: &ServiceEntry, report: &mut Report) -> BTreeMap<String, Ipv4Addr> {
+    fn vips(
+        &mut self,
+        service: &'a ServiceEntry,
+        report: &mut Report,
+    ) -> BTreeMap<String, Ipv4Addr> {
         if service.mode == EndpointMode::Dnsrr {
             for (_, vip) in &service.vip {
                 let fix = "remove it or use mode = \"vip\"";
@@ -65,67 +81,44 @@ impl<'a> Assigner<'a> {
             return BTreeMap::new();
         }
         let derived = |net: &Network| derive::vip(&net.name, net.subnet, &service.name.value);
-        self.addresses(service, &service.vip, ("vip", &service.name.place), derived, report)
+        let claimant = Claimant { key: "vip", name: &service.name, explicit: &service.vip };
+        self.addresses(&service.networks, claimant, derived, report)
     }
 
     fn task(
         &mut self,
-        service: &ServiceEntry,
-        task: &TaskEntry,
+        service: &'a ServiceEntry,
+        task: &'a TaskEntry,
         report: &mut Report,
     ) -> AssignedTask {
         let derived = |net: &Network| derive::task_address(&net.name, net.subnet, &task.name.value);
-        let key = ("addresses", &task.name.place);
-        let addresses = self.addresses(service, &task.addresses, key, derived, report);
+        let claimant = Claimant { key: "addresses", name: &task.name, explicit: &task.addresses };
+        let addresses = self.addresses(&service.networks, claimant, derived, report);
         let number = self.number(service, task, &addresses, report);
         AssignedTask { addresses, number }
     }
 
+    /// Addresses of a service or a task in the service's networks.
     fn addresses(
         &mut self,
-        service: &ServiceEntry,
-        explicit: &[(String, At<Ipv4Addr>)],
-        (key, owner): (&'static str, &Place),
+        networks: &'a [At<String>],
+        claimant: Claimant<'a>,
         derived: impl Fn(&Network) -> Ipv4Addr,
         report: &mut Report,
     ) -> BTreeMap<String, Ipv4Addr> {
-        foreign_networks(service, explicit, report);
+        foreign_networks(networks, claimant.explicit, report);
         let mut addresses = BTreeMap::new();
-        for name in &service.networks {
-            let Some(network) = self.network(&name.value) else { continue };
-            let given = explicit.iter().find(|(name, _)| *name == network.name);
+        for network in networks.iter().filter_map(|name| self.networks.get(name.value.as_str())) {
+            let given = claimant.explicit.iter().find(|(name, _)| *name == network.name);
             let address = match given {
                 Some((_, given)) => checked(given.clone(), network.subnet, report),
-                None => Some(At { value: derived(network), place: owner.clone() }),
+                None => Some(At { value: derived(network), place: claimant.name.place.clone() }),
             };
             let Some(address) = address else { continue };
             addresses.insert(network.name.clone(), address.value);
-            self.take(network, address, key, report);
+            take(&mut self.taken, network, address, claimant, report);
         }
         addresses
-    }
-
-    /// Two owners of one address are an error that names both.
-    fn take(
-        &mut self,
-        network: &'a Network,
-        address: At<Ipv4Addr>,
-        key: &'static str,
-        report: &mut Report,
-    ) {
-        let name = network.name.as_str();
-        let value = address.value;
-        let Some(first) = self.taken.get(&(name, value)) else {
-            self.taken.insert((name, value), At { value: key, place: address.place });
-            return;
-        };
-        let owner = first.place.reference();
-        let message = format!("its address {value} in network {name:?} is also that of {owner}");
-        let fix = format!(
-            "give one of them another: {key} = {{ {name:?} = \"A.B.C.D\" }}, in {}",
-            network.subnet
-        );
-        report.add(&address.place, message, fix);
     }
 
     fn network(&self, name: &str) -> Option<&'a Network> {
@@ -156,15 +149,41 @@ impl<'a> Assigner<'a> {
     }
 }
 
+/// Two owners of one address are an error that names both; so is one name twice, which has been
+/// reported.
+fn take<'a>(
+    taken: &mut Taken<'a>,
+    network: &'a Network,
+    address: At<Ipv4Addr>,
+    claimant: Claimant<'a>,
+    report: &mut Report,
+) {
+    let (name, value) = (network.name.as_str(), address.value);
+    let Some((first, place)) = taken.get(&(name, value)) else {
+        taken.insert((name, value), (claimant, address.place));
+        return;
+    };
+    let key = claimant.key;
+    if first.key == key && first.name.value == claimant.name.value {
+        return;
+    }
+    let owner = place.reference();
+    let message = format!("its address {value} in network {name:?} is also that of {owner}");
+    let subnet = network.subnet;
+    let fix =
+        format!("give one of them another: {key} = {{ {name:?} = \"A.B.C.D\" }}, in {subnet}");
+    report.add(&address.place, message, fix);
+}
+
 fn foreign_networks(
-    service: &ServiceEntry,
+    networks: &[At<String>],
     explicit: &[(String, At<Ipv4Addr>)],
     report: &mut Report,
 ) {
-    let own = || service.networks.iter().map(|net| net.value.as_str());
+    let own = || networks.iter().map(|net| net.value.as_str());
     for (name, address) in explicit.iter().filter(|(name, _)| !own().any(|own| own == name)) {
         let message = format!("{name:?} is not a network of the service");
-        let fix = match service.networks.is_empty() {
+        let fix = match networks.is_empty() {
             true => format!("add networks = [{name:?}] to the service or remove the address"),
             false => did_you_mean(name, own()),
         };
@@ -190,8 +209,8 @@ fn checked(address: At<Ipv4Addr>, subnet: Subnet, report: &mut Report) -> Option
     None
 }
 
-/// Two tasks of one service with one number, unless that follows from one address, which has been
-/// reported.
+/// Two tasks of one service with one number, unless that follows from one name or one address,
+/// which has been reported.
 fn unique_numbers(service: &ServiceEntry, assigned: &Assigned, report: &mut Report) {
     let mut first: HashMap<u16, &TaskEntry> = HashMap::new();
     for (task, given) in service.tasks.iter().zip(&assigned.tasks) {
@@ -201,7 +220,8 @@ fn unique_numbers(service: &ServiceEntry, assigned: &Assigned, report: &mut Repo
             continue;
         };
         let from_address = |task: &TaskEntry| task.number.is_none() && !service.networks.is_empty();
-        if from_address(task) && from_address(earlier) {
+        let one_name = task.name.value == earlier.name.value;
+        if one_name || (from_address(task) && from_address(earlier)) {
             continue;
         }
         let place = task.number.as_ref().map_or(&task.name.place, |number| &number.place);

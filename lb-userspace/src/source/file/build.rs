@@ -5,6 +5,7 @@ use std::{io, path::Path};
 
 use super::{
     addresses::{Assigned, AssignedTask, Assigner},
+    capacity,
     entry::{ClusterEntry, FileEntry, NodeEntry, PublishEntry, ServiceEntry, TaskEntry},
     names, networks, ports,
     report::Report,
@@ -22,6 +23,7 @@ pub(super) fn state(
 ) -> DesiredState {
     names::check(file, report);
     ports::check(file, report);
+    capacity::check(file, report);
     let networks = networks::resolve(file, report);
     let mut assigner = Assigner::new(&networks);
     let mut services = Vec::with_capacity(file.services.len());

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod build;
+mod capacity;
 mod entry;
 mod names;
 mod netns;

@@ -1,9 +1,9 @@
 //! Rules about nodes and networks: usable addresses, subnets that share nothing, one VNI each.
 //! Subnets and VNIs left out are derived here.
 
-use std::net::Ipv4Addr;
+use std::{collections::HashSet, net::Ipv4Addr};
 
-use lb_common::{peer::PEERS_LEN, wire::FIRST_NETWORK_VNI};
+use lb_common::wire::FIRST_NETWORK_VNI;
 
 use super::{
     entry::{FileEntry, NetworkEntry, NodeEntry, Wanted},
@@ -15,9 +15,6 @@ use crate::{
     source::derive,
 };
 
-/// Nodes besides this one that `PEERS` has room for.
-const MAX_NODES: usize = PEERS_LEN as usize - 1;
-
 /// A network whose subnet and VNI are known.
 #[derive(Debug)]
 pub(super) struct Resolved {
@@ -28,7 +25,9 @@ pub(super) struct Resolved {
 
 /// Checks nodes and networks and gives the networks that have a subnet and a VNI, in file order.
 pub(super) fn resolve(file: &FileEntry, report: &mut Report) -> Vec<Resolved> {
-    let resolved: Vec<_> = file.networks.iter().filter_map(|entry| one(entry, report)).collect();
+    let mut names = HashSet::new();
+    let once = file.networks.iter().filter(|entry| names.insert(&entry.name.value));
+    let resolved: Vec<_> = once.filter_map(|entry| one(entry, report)).collect();
     vnis(&resolved, file, report);
     subnets(&resolved, &file.cluster.gateway, report);
     nodes(file, report);
@@ -95,7 +94,7 @@ fn subnets(networks: &[Resolved], gateway: &At<Subnet>, report: &mut Report) {
         }
         let others =
             networks.iter().take(i).filter(|other| other.subnet.value.overlaps(&mine.value));
-        for other in others.filter(|other| other.network.name != network.network.name) {
+        for other in others {
             let their = &other.subnet;
             let reference = their.place.reference();
             let message = format!("{} overlaps {} of {reference}", mine.value, their.value);
@@ -113,20 +112,6 @@ fn nodes(file: &FileEntry, report: &mut Report) {
     for (place, first) in repeated(addresses.iter().map(|at| (at.value, &at.place))) {
         let message = format!("the address is already that of {}", first.reference());
         report.add(place, message, "give each node its own data-path address");
-    }
-    match (file.nodes.first(), file.nodes.get(MAX_NODES)) {
-        (None, _) => {
-            report.add(
-                &Place::entry(1, ""),
-                "there is no node",
-                "add a [[node]] with name and address",
-            );
-        }
-        (_, Some(beyond)) => {
-            let message = format!("more than {MAX_NODES} nodes");
-            report.add(&beyond.name.place, message, "split the cluster");
-        }
-        _ => {}
     }
 }
 
