@@ -12,7 +12,6 @@ use lb_common::{
 };
 use serde::Serialize;
 
-use super::plan::ServicePlan;
 use crate::{
     model::{DesiredState, PublishMode, Service},
     source::Warning,
@@ -64,28 +63,27 @@ impl Memory {
     }
 }
 
-/// Rows of a service that publishes in ingress mode; 0 where nobody takes new flows.
+/// Rows of a new service; 0 where nobody takes new flows.
 pub(super) fn rows(service: &Service) -> u32 {
-    let ingress = service.publish.iter().any(|port| port.mode == PublishMode::Ingress);
     match service.tasks.iter().filter(|task| task.weight > 0).count() {
-        active if ingress && active > 0 => rows_for(active),
-        _ => 0,
+        0 => 0,
+        taking => rows_for(taking),
     }
 }
 
 /// Elements of a service's range in `BACKENDS`, which is indexed by backend number.
-pub(super) fn backend_range(service: &Service) -> u32 {
+pub(super) fn backends(service: &Service) -> u32 {
     let largest = service.tasks.iter().map(|task| task.number).max();
     largest.map_or(0, range_up_to)
 }
 
 /// What the cluster needs.
-pub(super) fn of(state: &DesiredState, services: &[ServicePlan]) -> Memory {
+pub(super) fn of(state: &DesiredState) -> Memory {
     let host = state.nodes.iter().map(|node| host_mode(state, &node.name));
     let (host_ports, host_backends) = host.max().unwrap_or_default();
-    let rows: u64 = services.iter().map(|service| u64::from(service.rows)).sum();
-    let backends: u64 = services.iter().map(|service| u64::from(service.backend_range)).sum();
-    let count = u64::try_from(services.len()).unwrap_or(u64::MAX);
+    let rows: u64 = state.services.iter().map(|service| u64::from(rows(service))).sum();
+    let backends: u64 = state.services.iter().map(|service| u64::from(backends(service))).sum();
+    let count = u64::try_from(state.services.len()).unwrap_or(u64::MAX);
     Memory {
         rows: map_use::<Row>(rows + host_ports * u64::from(rows_for(1)), ROWS_LEN),
         backends: map_use::<Backend>(backends + host_backends, BACKENDS_LEN),
@@ -133,4 +131,67 @@ fn flow_bytes() -> u64 {
 
 const fn size<T>() -> u64 {
     size_of::<T>() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::{
+        check::{Plan, plan},
+        source::file::parse,
+    };
+
+    fn planned(services: &str) -> Plan {
+        let nodes = "[[node]]\nname = \"n1\"\naddress = \"198.18.0.1\"\n";
+        let (state, _) = parse(Path::new("c.toml"), &format!("{nodes}{services}")).unwrap();
+        plan(&state, Vec::new())
+    }
+
+    fn task(name: &str, number: u16, weight: u16) -> String {
+        format!(
+            "[[service.task]]\nname = \"{name}\"\nnode = \"n1\"\nnetns = \"{name}\"\n\
+             number = {number}\nweight = {weight}\n"
+        )
+    }
+
+    #[test]
+    fn rows_follow_the_tasks_that_take_flows_and_backends_the_largest_number() {
+        let service = "[[service]]\nname = \"web\"\n";
+        let plan = planned(
+            &(service.to_owned() + &task("a", 1, 1) + &task("b", 2, 1) + &task("c", 1000, 0)),
+        );
+        assert_eq!(plan.memory.rows.used, 256);
+        assert_eq!(plan.memory.rows.used_bytes, 2048);
+        assert_eq!(plan.memory.backends.used, 1024);
+        assert_eq!(plan.memory.services.used, 2);
+    }
+
+    #[test]
+    fn a_host_mode_port_is_a_service_of_its_own() {
+        let service = "[[service]]\nname = \"web\"\n\
+                       publish = [{ published = 80, target = 80, mode = \"host\" }]\n";
+        let plan = planned(&(service.to_owned() + &task("a", 7, 1)));
+        assert_eq!(plan.memory.rows.used, 512);
+        assert_eq!(plan.memory.backends.used, 16);
+        assert_eq!(plan.memory.services.used, 3);
+    }
+
+    #[test]
+    fn a_map_that_is_too_small_is_a_warning() {
+        let service =
+            |i| format!("[[service]]\nname = \"s{i}\"\n{}", task(&format!("t{i}"), 65535, 1));
+        let plan = planned(&(0..17).map(service).collect::<String>());
+        assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+        assert!(plan.warnings[0].to_string().contains("map BACKENDS: needs 1114112 elements"));
+        assert!(plan.services[15].backends.is_some() && plan.services[16].backends.is_none());
+    }
+
+    #[test]
+    fn services_follow_one_another_in_the_maps() {
+        let service = |i| format!("[[service]]\nname = \"s{i}\"\n{}", task(&format!("t{i}"), 1, 1));
+        let plan = planned(&(0..2).map(service).collect::<String>());
+        let first = |i: usize| plan.services[i].rows.map(|rows| (rows.first, rows.len));
+        assert_eq!((first(0), first(1)), (Some((0, 256)), Some((256, 256))));
+    }
 }

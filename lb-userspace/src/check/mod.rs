@@ -2,6 +2,7 @@
 //! error at once out. Needs no privileges and no running agent.
 
 mod memory;
+mod places;
 mod plan;
 mod render;
 
@@ -10,7 +11,8 @@ use std::{ops::RangeInclusive, path::Path};
 pub use self::{
     memory::{MapUse, Memory},
     plan::{
-        NetworkPlan, NodePlan, Plan, PortPlan, ServicePlan, TaskPlan, TaskState, VipPlan, plan,
+        Elements, NetworkPlan, NodePlan, Plan, PortPlan, ServicePlan, TaskPlan, TaskState, VipPlan,
+        plan,
     },
 };
 use crate::source::{

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use serde::Serialize;
 
-use super::memory::{self, Memory};
+use super::{
+    memory::{self, Memory},
+    places::Places,
+};
 use crate::{
     model::{
         DesiredState, EndpointMode, Netns, Network, PublishMode, ReturnMode, Scheduler, Service,
@@ -81,12 +84,23 @@ pub struct ServicePlan {
     pub vips: Vec<VipPlan>,
     /// Published ports.
     pub ports: Vec<PortPlan>,
-    /// Rows in `ROWS`; 0 where nobody takes new flows or no ingress port is published.
-    pub rows: u32,
-    /// Elements in `BACKENDS`, a power of two above the largest backend number.
-    pub backend_range: u32,
+    /// Its rows in `ROWS`; `None` where nobody takes new flows.
+    pub rows: Option<Elements>,
+    /// Its elements of `BACKENDS`, a power of two above the largest backend number; `None` where it
+    /// has no task.
+    pub backends: Option<Elements>,
     /// Tasks by backend number.
     pub tasks: Vec<TaskPlan>,
+}
+
+/// Elements of a map that a service owns on a node that starts with empty maps; each later change
+/// of the service moves them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Elements {
+    /// Index of the first.
+    pub first: u32,
+    /// How many.
+    pub len: u32,
 }
 
 /// A virtual IP.
@@ -143,8 +157,9 @@ pub enum TaskState {
 /// Plans a valid cluster.
 #[must_use]
 pub fn plan(state: &DesiredState, warnings: Vec<Warning>) -> Plan {
-    let services: Vec<ServicePlan> = state.services.iter().map(service).collect();
-    let memory = memory::of(state, &services);
+    let mut places = Places::new();
+    let services = state.services.iter().map(|entry| service(entry, &mut places)).collect();
+    let memory = memory::of(state);
     Plan {
         vxlan_port: state.cluster.vxlan_port,
         mesh_vni: state.cluster.mesh_vni,
@@ -181,7 +196,7 @@ fn network(network: &Network) -> NetworkPlan {
     }
 }
 
-fn service(service: &Service) -> ServicePlan {
+fn service(service: &Service, places: &mut Places) -> ServicePlan {
     let vips = service.vips.iter();
     ServicePlan {
         name: service.name.clone(),
@@ -196,8 +211,8 @@ fn service(service: &Service) -> ServicePlan {
             .map(|(network, &address)| VipPlan { network: network.clone(), address })
             .collect(),
         ports: ports(service),
-        rows: memory::rows(service),
-        backend_range: memory::backend_range(service),
+        rows: places.rows(service),
+        backends: places.backends(service),
         tasks: service.tasks.iter().map(task).collect(),
     }
 }

@@ -6,7 +6,7 @@ use comfy_table::{Table, presets::NOTHING};
 
 use super::{
     memory::{MapUse, Memory},
-    plan::{Plan, PortPlan, ServicePlan, TaskState},
+    plan::{Elements, Plan, PortPlan, ServicePlan, TaskState},
 };
 
 impl fmt::Display for Plan {
@@ -85,8 +85,8 @@ fn services(plan: &Plan) -> Table {
             service.return_mode.to_owned(),
             ports.join(", "),
             service.tasks.len().to_string(),
-            service.rows.to_string(),
-            service.backend_range.to_string(),
+            elements(service.rows),
+            elements(service.backends),
         ]);
     }
     table
@@ -94,6 +94,11 @@ fn services(plan: &Plan) -> Table {
 
 fn port(port: &PortPlan) -> String {
     format!("{}->{}/{} {}", port.published, port.target, port.protocol, port.mode)
+}
+
+fn elements(elements: Option<Elements>) -> String {
+    elements
+        .map_or_else(String::new, |Elements { first, len }| format!("{first}-{}", first + len - 1))
 }
 
 fn scheduler(service: &ServicePlan) -> String {

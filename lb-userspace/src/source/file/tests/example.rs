@@ -18,6 +18,9 @@ fn the_example_is_valid() {
     let express = &state.services[0];
     assert_eq!(express.tasks.len(), 2);
     assert!(express.tasks.iter().any(|task| task.netns == Netns::Path("/run/netns/me-2".into())));
+    let first = &express.tasks[0];
+    assert_eq!((first.name.as_str(), first.number), ("mongo-express.1", 409));
+    assert_eq!(first.addresses["mongo_network"].to_string(), "10.119.145.153");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("host firewall rules"));
 }
