@@ -75,6 +75,6 @@ fn syntax(errors: &[toml::de::Error], report: &mut Report) {
     for error in errors {
         let line = report.line(error.span().unwrap_or_default());
         let message = format!("no valid TOML: {}", error.message());
-        report.add(&Place::entry(line, ""), message, "correct the line");
+        report.add(&Place::entry(line, ""), message, "correct the syntax of this line");
     }
 }
