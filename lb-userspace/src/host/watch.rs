@@ -2,6 +2,8 @@
 //! [`HostEvent`]s out. The events say where to look again, never what changed, so a lost
 //! notification costs a few seconds and no truth: every [`RECHECK`] says to look everywhere.
 
+mod namespaces;
+
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, channel::mpsc::UnboundedReceiver, stream};
@@ -9,6 +11,8 @@ use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{MulticastGroup, new_multicast_connection, sys::SocketAddr};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout_at};
+
+use namespaces::Namespaces;
 
 use super::{HostError, Result};
 
@@ -35,11 +39,14 @@ pub struct HostEvent {
     pub routes: bool,
     /// IPv4 neighbours were resolved, lost or moved.
     pub neighbours: bool,
+    /// Named network namespaces came or went.
+    pub namespaces: bool,
 }
 
 impl HostEvent {
     /// Look at everything again.
-    pub const ALL: Self = Self { links: true, addresses: true, routes: true, neighbours: true };
+    pub const ALL: Self =
+        Self { links: true, addresses: true, routes: true, neighbours: true, namespaces: true };
 
     const fn and(self, other: Self) -> Self {
         Self {
@@ -47,6 +54,7 @@ impl HostEvent {
             addresses: self.addresses || other.addresses,
             routes: self.routes || other.routes,
             neighbours: self.neighbours || other.neighbours,
+            namespaces: self.namespaces || other.namespaces,
         }
     }
 }
@@ -60,7 +68,7 @@ pub fn watch(recheck: Duration) -> Result<impl Stream<Item = HostEvent> + Unpin 
     let notices = subscribe().map_err(HostError::io("subscribe to network changes"))?;
     let mut ticks = interval_at(Instant::now() + recheck, recheck);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let watch = Watch { notices, ticks };
+    let watch = Watch { notices, ticks, namespaces: Namespaces::default() };
     Ok(Box::pin(stream::unfold(watch, async |mut watch| Some((watch.next().await, watch)))))
 }
 
@@ -69,6 +77,7 @@ type Notices = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAdd
 struct Watch {
     notices: Notices,
     ticks: Interval,
+    namespaces: Namespaces,
 }
 
 fn subscribe() -> std::io::Result<Notices> {
@@ -88,6 +97,9 @@ impl Watch {
         loop {
             let notice = tokio::select! {
                 notice = self.notices.next() => notice,
+                () = self.namespaces.changed() => {
+                    return HostEvent { namespaces: true, ..HostEvent::default() };
+                }
                 _ = self.ticks.tick() => return HostEvent::ALL,
             };
             let Some((notice, _)) = notice else {

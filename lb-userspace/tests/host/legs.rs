@@ -1,5 +1,7 @@
 //! Gateway legs made, repaired, refused and removed.
 
+use std::time::Duration;
+
 use lb_userspace::{
     host::{
         HostError, Netlink,
@@ -8,6 +10,8 @@ use lb_userspace::{
     },
     model::Subnet,
 };
+
+use tokio::time::timeout;
 
 use crate::world::{TestNs, is_root};
 
@@ -114,6 +118,47 @@ fn a_broken_leg_is_repaired_and_keeps_its_address() {
 }
 
 #[test]
+fn a_half_made_leg_is_finished() {
+    if !is_root() {
+        return;
+    }
+    let (node, task) = (TestNs::new("node"), TestNs::new("task"));
+    let leg = ensure(&node, &spec("web.1", &task)).unwrap();
+    let whole = [node.snapshot(), task.snapshot()];
+    remove(&node, "web.1");
+    // As far as an agent comes that is killed after its first step.
+    let (host, name) = (&leg.ifname, &task.name);
+    node.sh(&format!("ip link add {host} type veth peer name gw0 netns {name}"));
+    let finished = ensure(&node, &spec("web.1", &task)).unwrap();
+    assert_eq!(finished.addr, leg.addr);
+    assert!(task.succeeds("ping -c1 -W2 172.31.0.1"));
+    let names = |text: &str| text.replace(&format!("{}: slb", leg.ifindex), "N: slb");
+    assert_eq!(names(&whole[0]).lines().count(), node.snapshot().lines().count());
+}
+
+#[test]
+fn a_hundred_legs_have_addresses_of_their_own() {
+    if !is_root() {
+        return;
+    }
+    let node = TestNs::new("node");
+    let tasks: Vec<_> = (0..100).map(|i| TestNs::new(&format!("t{i}"))).collect();
+    node.block_on(async || {
+        let legs = Legs::new(Netlink::here().unwrap());
+        let mut addresses = std::collections::BTreeSet::new();
+        for (i, ns) in tasks.iter().enumerate() {
+            // A subnet with room for 125, so that names collide and addresses must not.
+            let gateway = Subnet { addr: [172, 31, 0, 0].into(), prefix: 25 };
+            let spec = LegSpec { gateway, ..spec(&format!("web.{i}"), ns) };
+            addresses.insert(legs.ensure(&spec).await.unwrap().addr);
+        }
+        assert_eq!(addresses.len(), 100);
+        let found = legs.list().await.unwrap().into_iter().filter_map(|leg| leg.addr);
+        assert_eq!(found.collect::<std::collections::BTreeSet<_>>(), addresses);
+    });
+}
+
+#[test]
 fn removing_a_leg_leaves_nothing() {
     if !is_root() {
         return;
@@ -159,15 +204,16 @@ fn a_leg_goes_with_its_namespace_and_follows_to_a_new_one() {
         return;
     }
     let (node, old) = (TestNs::new("node"), TestNs::new("old"));
-    let (old_netns, leg) = (old.netns(), ensure(&node, &spec("web.1", &old)).unwrap());
     let mut lost = spec("web.1", &old);
-    drop(old);
-    node.block_on(async || {
+    let old_netns = old.netns();
+    let leg = node.block_on(async || {
         let netlink = Netlink::here().unwrap();
+        let leg = Legs::new(netlink.clone()).ensure(&lost).await.unwrap();
+        // An agent that goes on running must not keep the namespace alive.
+        drop(old);
         let gone = async { while netlink.link_named(&leg.ifname).await.unwrap().is_some() {} };
-        tokio::time::timeout(std::time::Duration::from_secs(10), gone)
-            .await
-            .expect("leg outlives its task");
+        timeout(Duration::from_secs(10), gone).await.expect("the leg outlives its task");
+        leg
     });
     lost.netns = old_netns;
     assert!(ensure(&node, &lost).unwrap_err().is_missing_namespace());

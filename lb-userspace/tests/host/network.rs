@@ -69,7 +69,11 @@ fn a_next_hop_follows_the_route() {
     node.block_on(async || {
         let netlink = Netlink::here().unwrap();
         let direct = resolved(&netlink, PEER).await;
-        let routed = resolved(&netlink, Ipv4Addr::new(198, 19, 0, 7)).await;
+        let elsewhere = netlink.clone();
+        // Spawned as the agent's tasks are, which must be able to move between threads.
+        let routed =
+            tokio::spawn(async move { resolved(&elsewhere, [198, 19, 0, 7].into()).await });
+        let routed = routed.await.unwrap();
         assert_eq!(routed, network::NextHop { mtu: 1300, ..direct });
         let own = network::next_hop(&netlink, NODE).await.unwrap_err();
         assert!(matches!(own, HostError::OwnAddress { .. }), "{own}");

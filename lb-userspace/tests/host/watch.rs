@@ -48,6 +48,24 @@ fn each_sort_of_change_is_told() {
 }
 
 #[test]
+fn a_namespace_that_appears_is_told() {
+    if !is_root() {
+        return;
+    }
+    TestNs::new("node").block_on(async || {
+        let mut events = watch(NEVER).unwrap();
+        let told = until(&mut events, |event| event.namespaces);
+        let make = async {
+            loop {
+                drop(TestNs::new("later"));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! { () = told => {}, () = make => {} }
+    });
+}
+
+#[test]
 fn many_changes_make_few_events() {
     if !is_root() {
         return;

@@ -6,14 +6,12 @@ use std::{collections::BTreeSet, net::Ipv4Addr, os::fd::AsFd as _};
 use lb_common::addr::{Mac, mac_of};
 
 use super::{
-    LegSpec, LegState, TASK_INTERFACE, address, find,
-    find::FoundLeg,
-    host_ifname,
+    LegSpec, LegState, TASK_INTERFACE, address, find, host_ifname,
     task_end::{TaskEnd, route_taken},
 };
 use crate::host::{
     HostError, Netlink, Result,
-    netlink::{Link, VethEnd, VethPair},
+    netlink::{Link, Route, VethEnd, VethPair},
     netns::Namespace,
 };
 
@@ -51,25 +49,40 @@ impl Work<'_> {
     /// Keeps the pair that exists where it fits, else makes one; gives the task's address.
     async fn settle_pair(&self) -> Result<Ipv4Addr> {
         let name = host_ifname(&self.spec.task);
-        let mut legs = find::legs(self.node).await?;
-        let own = legs.iter().position(|leg| leg.link.name == name).map(|at| legs.swap_remove(at));
-        if let Some(own) = &own {
-            if let Some(addr) = self.fitting(own, &used_by(&legs)).await? {
+        let own = self.node.link_named(&name).await?;
+        let routes = self.node.routes().await?;
+        let used = self.used(&routes, own.as_ref());
+        if let Some(own) = own {
+            self.refuse_other_owner(&own)?;
+            if let Some(addr) = self.kept(&own, &routes, &used).await? {
                 return Ok(addr);
             }
-            self.node.delete_link(&own.link).await?;
+            self.node.delete_link(&own).await?;
         }
-        self.add_pair(&name, address::choose(self.spec, &used_by(&legs))?).await
+        let addr = address::choose(self.spec, &used)?;
+        self.add_pair(&name, addr).await.map(|()| addr)
     }
 
-    /// The address of an existing pair that leads to the right namespace and may keep it.
-    async fn fitting(&self, own: &FoundLeg, used: &BTreeSet<Ipv4Addr>) -> Result<Option<Ipv4Addr>> {
-        self.refuse_other_owner(&own.link)?;
+    /// Addresses of other legs: each has a route of its own.
+    fn used(&self, routes: &[Route], own: Option<&Link>) -> BTreeSet<Ipv4Addr> {
+        let own = own.map(|link| link.ifindex);
+        let others = routes.iter().filter(|route| route.prefix == 32 && route.ifindex != own);
+        let inside = others.filter(|route| self.spec.gateway.contains(route.destination));
+        inside.map(|route| route.destination).collect()
+    }
+
+    /// The address of an existing pair, if that leads to the right namespace and fits.
+    async fn kept(
+        &self,
+        own: &Link,
+        routes: &[Route],
+        used: &BTreeSet<Ipv4Addr>,
+    ) -> Result<Option<Ipv4Addr>> {
         let there = self.task.link().await?;
-        if !there.is_some_and(|there| self.is_pair(&own.link, &there)) {
+        if !there.is_some_and(|there| self.is_pair(own, &there)) {
             return Ok(None);
         }
-        let kept = match own.addr {
+        let kept = match find::address(own, routes) {
             Some(addr) => Some(addr),
             None => self.task.address().await?,
         };
@@ -92,10 +105,7 @@ impl Work<'_> {
         })
     }
 
-    async fn add_pair(&self, name: &str, addr: Ipv4Addr) -> Result<Ipv4Addr> {
-        if let Some(link) = self.node.link_named(name).await? {
-            self.refuse_other_owner(&link)?;
-        }
+    async fn add_pair(&self, name: &str, addr: Ipv4Addr) -> Result<()> {
         if self.task.link().await?.is_some() {
             let interface = TASK_INTERFACE.into();
             return Err(HostError::ForeignInterface { task: self.spec.task.clone(), interface });
@@ -106,7 +116,7 @@ impl Work<'_> {
             namespace: self.task.namespace.as_fd(),
             mtu: self.spec.mtu,
         };
-        self.node.add_veth(&pair).await.map(|()| addr)
+        self.node.add_veth(&pair).await
     }
 
     /// The node's end: address, route and neighbour towards the task.
@@ -140,8 +150,4 @@ impl Work<'_> {
             mtu: self.spec.mtu,
         }
     }
-}
-
-fn used_by(legs: &[FoundLeg]) -> BTreeSet<Ipv4Addr> {
-    legs.iter().filter_map(|leg| leg.addr).collect()
 }

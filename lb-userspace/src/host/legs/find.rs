@@ -34,9 +34,13 @@ pub(super) async fn legs(node: &Netlink) -> Result<Vec<FoundLeg>> {
 }
 
 fn found(link: Link, routes: &[Route]) -> FoundLeg {
+    FoundLeg { task: owner(&link).map(Into::into), addr: address(&link, routes), link }
+}
+
+/// The task's address on a leg: where the leg's own route leads.
+pub(super) fn address(link: &Link, routes: &[Route]) -> Option<Ipv4Addr> {
     let leads = |route: &&Route| route.ifindex == Some(link.ifindex) && route.prefix == 32;
-    let addr = routes.iter().find(leads).map(|route| route.destination);
-    FoundLeg { task: owner(&link).map(Into::into), addr, link }
+    routes.iter().find(leads).map(|route| route.destination)
 }
 
 /// The task whose leg this interface is, as its alias says.

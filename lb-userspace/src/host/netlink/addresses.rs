@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use futures::TryStreamExt as _;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use nix::errno::Errno;
 
-use super::{Link, Netlink};
+use super::{Link, Netlink, is_errno};
 use crate::host::{HostError, Result};
 
 /// An IPv4 address of an interface.
@@ -35,19 +36,21 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub async fn ensure_address(&self, link: &Link, addr: Ipv4Addr, prefix: u8) -> Result<()> {
-        if self.addresses().await?.contains(&Address { ifindex: link.ifindex, addr, prefix }) {
-            return Ok(());
-        }
         let address = self.handle.address();
-        let mut request = address.add(link.ifindex, IpAddr::V4(addr), prefix).replace();
+        let mut request = address.add(link.ifindex, IpAddr::V4(addr), prefix);
         // A /32 has no broadcast address: rtnetlink would take its own for one.
         let is_broadcast = |attribute: &_| matches!(attribute, AddressAttribute::Broadcast(_));
         request
             .message_mut()
             .attributes
             .retain(|attribute| prefix < 31 || !is_broadcast(attribute));
-        let added = request.execute().await;
-        added.map_err(HostError::netlink(format!("add address {addr}/{prefix} to {}", link.name)))
+        match request.execute().await {
+            Err(error) if is_errno(&error, Errno::EEXIST) => Ok(()),
+            added => added.map_err(HostError::netlink(format!(
+                "add address {addr}/{prefix} to {}",
+                link.name
+            ))),
+        }
     }
 }
 

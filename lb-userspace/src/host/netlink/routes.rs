@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use futures::TryStreamExt as _;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteScope,
+    RouteType,
 };
 use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
@@ -50,7 +51,13 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses the question.
     pub async fn route_to(&self, addr: Ipv4Addr) -> Result<Option<Route>> {
-        let question = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(addr, 32).build();
+        self.ask(addr, RouteFlags::empty()).await
+    }
+
+    async fn ask(&self, addr: Ipv4Addr, flags: RouteFlags) -> Result<Option<Route>> {
+        let mut question =
+            RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(addr, 32).build();
+        question.header.flags = flags;
         match self.handle.route().get(question).execute().try_next().await {
             Err(error) if is_unreachable(&error) => Ok(None),
             Err(error) => Err(HostError::netlink(format!("look up the route to {addr}"))(error)),
@@ -74,7 +81,12 @@ impl Netlink {
             .output_interface(link.ifindex)
             .scope(RouteScope::Link)
             .pref_source(source);
-        self.ensure_route(route.build(), format!("route {addr} by {}", link.name)).await
+        let route = route.build();
+        // The table's own entry, not what the kernel makes of it for one packet.
+        if self.ask(addr, RouteFlags::FibMatch).await? == Some(Route::from(&route)) {
+            return Ok(());
+        }
+        self.write_route(route, format!("route {addr} by {}", link.name)).await
     }
 
     /// Makes `gateway` on that link the default route; it may be already.
@@ -92,16 +104,17 @@ impl Netlink {
             .onlink()
             .output_interface(link.ifindex)
             .pref_source(source);
-        self.ensure_route(route.build(), format!("set default route by {}", link.name)).await
-    }
-
-    /// A route that stands already is not written again: the kernel would tell everybody.
-    async fn ensure_route(&self, route: RouteMessage, action: String) -> Result<()> {
+        let route = route.build();
         if self.routes().await?.contains(&Route::from(&route)) {
             return Ok(());
         }
-        let added = self.handle.route().add(route).replace().execute().await;
-        added.map_err(HostError::netlink(action))
+        self.write_route(route, format!("set default route by {}", link.name)).await
+    }
+
+    /// Replaces a route. Not for one that stands already: the kernel would tell everybody.
+    async fn write_route(&self, route: RouteMessage, action: String) -> Result<()> {
+        let written = self.handle.route().add(route).replace().execute().await;
+        written.map_err(HostError::netlink(action))
     }
 }
 

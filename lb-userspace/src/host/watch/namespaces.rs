@@ -1,0 +1,51 @@
+//! Named network namespaces coming and going, by inotify on the directory where `ip netns` and
+//! container runtimes name them. Elsewhere, and of processes, rechecks find out.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::io::unix::AsyncFd;
+
+const DIRECTORY: &str = "/run/netns";
+
+/// The directory, watched as soon as it exists.
+#[derive(Debug, Default)]
+pub(super) struct Namespaces {
+    watch: Option<AsyncFd<OwnedFd>>,
+}
+
+impl Namespaces {
+    /// Waits until a name comes or goes; for ever, while there is no such directory.
+    pub(super) async fn changed(&mut self) {
+        if self.watch.is_none() {
+            self.watch = open().ok();
+        }
+        let Some(watch) = &self.watch else { return std::future::pending().await };
+        if drain(watch).await.is_err() {
+            self.watch = None;
+        }
+    }
+}
+
+fn open() -> io::Result<AsyncFd<OwnedFd>> {
+    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    let names = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
+    inotify.add_watch(DIRECTORY, names | AddWatchFlags::IN_ONLYDIR)?;
+    AsyncFd::new(inotify.into())
+}
+
+/// Waits for events and forgets what they say: the caller looks for itself.
+async fn drain(watch: &AsyncFd<OwnedFd>) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        let mut ready = watch.readable().await?;
+        let read = ready.try_io(|fd| Ok(nix::unistd::read(fd, &mut buffer)?));
+        match read {
+            Ok(read) => return read.map(drop),
+            Err(_would_block) => {}
+        }
+    }
+}
