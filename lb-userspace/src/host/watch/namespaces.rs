@@ -1,10 +1,8 @@
 //! Named network namespaces coming and going, by inotify on the directory where `ip netns` and
 //! container runtimes name them. Elsewhere, and of processes, rechecks find out.
+#![expect(unsafe_code, reason = "tokio wants a promise about the descriptor; see the SAFETY note")]
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-};
+use std::{io, os::fd::OwnedFd};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::unix::AsyncFd;
@@ -34,7 +32,9 @@ fn open() -> io::Result<AsyncFd<OwnedFd>> {
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
     let names = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
     inotify.add_watch(DIRECTORY, names | AddWatchFlags::IN_ONLYDIR)?;
-    AsyncFd::new(inotify.into())
+    // SAFETY: an OwnedFd names the same open descriptor from here until it is dropped with the
+    // AsyncFd that owns it.
+    Ok(unsafe { AsyncFd::register(OwnedFd::from(inotify)) }?)
 }
 
 /// Waits for events and forgets what they say: the caller looks for itself.
