@@ -1,10 +1,12 @@
 //! `cargo xtask build`: the whole workspace as a debug build. The BPF object is built on the way,
 //! always optimised, by `lb-userspace/build.rs`.
 
-use anyhow::Result;
+use std::{env, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result};
 
 use crate::{
-    command::{cargo, run as run_command},
+    command::{cargo, command, run as run_command},
     setup::{self, Need},
 };
 
@@ -15,4 +17,14 @@ use crate::{
 pub(crate) fn run() -> Result<()> {
     setup::ensure(Need::Build)?;
     run_command(&mut cargo(["build", "--workspace"]))
+}
+
+/// A program of the workspace that [`run`] has built: it lies beside this one. Not `cargo run`,
+/// which chooses features for one package only and so compiles dependencies a second time.
+///
+/// # Errors
+/// When this program's own path is unknown.
+pub(crate) fn built(program: &str) -> Result<Command> {
+    let own = env::current_exe().context("cannot find the directory of built programs")?;
+    Ok(command(own.with_file_name(program), [] as [PathBuf; 0]))
 }

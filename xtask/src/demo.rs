@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     build,
-    command::{cargo, run as run_command},
+    command::run as run_command,
     setup::{self, Need},
 };
 
@@ -24,9 +24,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::require_root("demo")?;
     setup::ensure(Need::Run)?;
     build::run()?;
-    let mut demo = cargo(["run", "--quiet", "--package", "lb-testbed", "--bin", "demo"]);
+    let mut demo = build::built("demo")?;
     if args.keep {
-        demo.args(["--", "--keep"]);
+        demo.arg("--keep");
     }
     run_command(&mut demo)
 }

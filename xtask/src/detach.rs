@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::{
-    command::{cargo, run as run_command},
+    build,
+    command::run as run_command,
     setup::{self, Need},
 };
 
@@ -24,8 +25,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::require_root("detach")?;
     setup::ensure(Need::Run)?;
-    let mut detach = cargo(["run", "--quiet", "--package", "lb-userspace", "--bin", "swarmlb"]);
-    detach.args(["--", "detach"]);
+    build::run()?;
+    let mut detach = build::built("swarmlb")?;
+    detach.arg("detach");
     if let Some(pin_root) = &args.pin_root {
         detach.arg("--pin-root").arg(std::path::absolute(pin_root)?);
     }

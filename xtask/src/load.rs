@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::{
     build,
-    command::{cargo, run as run_command},
+    command::run as run_command,
     setup::{self, Need},
 };
 
@@ -33,9 +33,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::require_root("build-and-load")?;
     setup::ensure(Need::Run)?;
     build::run()?;
-    let mut load = cargo(["run", "--quiet", "--package", "lb-userspace", "--bin", "swarmlb"]);
+    let mut load = build::built("swarmlb")?;
     // A relative path means the caller's directory, while the command runs in the workspace.
-    load.args(["--", "load", "--config"]).arg(std::path::absolute(&args.config)?);
+    load.args(["load", "--config"]).arg(std::path::absolute(&args.config)?);
     load.args(["--node", &args.node]);
     if let Some(pin_root) = &args.pin_root {
         load.arg("--pin-root").arg(std::path::absolute(pin_root)?);

@@ -45,11 +45,11 @@ pub(super) fn measure() -> Result<Record> {
 
 /// Asks cargo where the build script put the object.
 fn object_path() -> Result<PathBuf> {
-    let args = ["build", "--package", "lb-userspace", "--message-format=json-render-diagnostics"];
+    let args = ["build", "--workspace", "--message-format=json-render-diagnostics"];
     let output = command::cargo(args).output().context("cannot run cargo")?;
     ensure!(
         output.status.success(),
-        "`cargo build --package lb-userspace` failed:\n{}",
+        "`cargo build --workspace` failed:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     let messages = String::from_utf8(output.stdout).context("cargo's messages are no text")?;
