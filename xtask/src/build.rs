@@ -10,13 +10,16 @@ use crate::{
     setup::{self, Need},
 };
 
+/// What cargo is called with.
+pub(crate) const ARGS: [&str; 2] = ["build", "--workspace"];
+
 /// Builds every crate of the workspace.
 ///
 /// # Errors
 /// When something needed is missing and cannot be installed, or the build fails.
 pub(crate) fn run() -> Result<()> {
     setup::ensure(Need::Build)?;
-    run_command(&mut cargo(["build", "--workspace"]))
+    run_command(&mut cargo(ARGS))
 }
 
 /// A program of the workspace that [`run`] has built: it lies beside this one. Not `cargo run`,

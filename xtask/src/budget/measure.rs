@@ -17,12 +17,13 @@ use crate::command;
 const OBJECT_VARIABLE: &str = "SWARMLB_BPF_OBJECT";
 const INSTRUCTION_BYTES: u64 = 8;
 
-/// Loads every program of the built object, reads its costs, and unloads it again.
+/// Loads every program of the object that `cargo build_args` has built, reads its costs, and unloads
+/// it again.
 ///
 /// # Errors
 /// When there is no object, or the verifier refuses a program: its last words are in the error.
-pub(super) fn measure() -> Result<Record> {
-    let object = object_path()?;
+pub(super) fn measure(build_args: &[&str]) -> Result<Record> {
+    let object = object_path(build_args)?;
     let pins = Pins::new()?;
     let mut load = command::command("bpftool", ["-d", "prog", "loadall"]);
     let output = command::output(load.arg(&object).arg(&pins.0))?;
@@ -43,13 +44,16 @@ pub(super) fn measure() -> Result<Record> {
     Ok(Record { circumstances: circumstances()?, costs })
 }
 
-/// Asks cargo where the build script put the object.
-fn object_path() -> Result<PathBuf> {
-    let args = ["build", "--workspace", "--message-format=json-render-diagnostics"];
-    let output = command::cargo(args).output().context("cannot run cargo")?;
+/// Asks cargo where the build script put the object, by the build that is already done: other
+/// arguments would choose other features and compile everything again.
+fn object_path(build_args: &[&str]) -> Result<PathBuf> {
+    let mut cargo = command::cargo(build_args);
+    cargo.args(["--quiet", "--message-format=json-render-diagnostics"]);
+    let shown = command::show(&cargo);
+    let output = cargo.output().with_context(|| format!("cannot run `{shown}`"))?;
     ensure!(
         output.status.success(),
-        "`cargo build --workspace` failed:\n{}",
+        "`{shown}` failed:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     let messages = String::from_utf8(output.stdout).context("cargo's messages are no text")?;

@@ -34,15 +34,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::require_root("budget")?;
     setup::ensure(Need::Run)?;
     build::run()?;
-    if args.update { update() } else { compare() }
+    if args.update { update(&build::ARGS) } else { compare(&build::ARGS) }
 }
 
-/// Measures the built object, prints the table and compares it with the record.
+/// Measures the object that `cargo build_args` has built, prints the table and compares it with the
+/// record.
 ///
 /// # Errors
 /// When a program does not load or has outgrown its budget, or when there is no record.
-pub(crate) fn compare() -> Result<()> {
-    let now = measure::measure()?;
+pub(crate) fn compare(build_args: &[&str]) -> Result<()> {
+    let now = measure::measure(build_args)?;
     print!("{now}");
     let path = command::workspace().join(PATH);
     let text = fs::read_to_string(path)
@@ -62,8 +63,8 @@ pub(crate) fn compare() -> Result<()> {
     Ok(())
 }
 
-fn update() -> Result<()> {
-    let now = measure::measure()?;
+fn update(build_args: &[&str]) -> Result<()> {
+    let now = measure::measure(build_args)?;
     print!("{now}");
     let path = command::workspace().join(PATH);
     if let Some(dir) = path.parent() {
