@@ -122,7 +122,8 @@ fn is_for_the_host(name: &str) -> bool {
 fn rustflags(linker: &Path) -> OsString {
     let mut flags = OsString::from("-Clinker=");
     flags.push(linker);
-    flags.push("\x1f-Clink-arg=--btf\x1f-Cdebuginfo=2");
+    // v3 has 32-bit and atomic instructions; kernels before 5.12 lack it, and tcx needs 6.6 anyway.
+    flags.push("\x1f-Clink-arg=--btf\x1f-Cdebuginfo=2\x1f-Ctarget-cpu=v3");
     flags
 }
 

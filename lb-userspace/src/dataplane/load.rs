@@ -1,6 +1,6 @@
 //! Opens the data plane: checks what is pinned, loads the object onto it, and hands out the whole.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
@@ -10,6 +10,7 @@ use lb_common::addr::V4;
 
 use super::{
     Globals, Object, ObjectError,
+    detach::detach,
     error::chain,
     maps::{Maps, MapsError},
     pins::{PinLock, Pins, PinsError},
@@ -18,6 +19,9 @@ use super::{
     schema::{self, SchemaError},
 };
 use crate::ranges::ReserveError;
+
+/// Lines of the verifier's log that an error shows.
+const SHOWN_LOG_LINES: usize = 12;
 
 /// The data plane of one node: programs of this process, maps and links shared through pins.
 ///
@@ -51,12 +55,12 @@ pub enum LoadError {
     #[error("the BPF object has no program {0:?}; build it from the same source as this binary")]
     MissingProgram(&'static str),
     /// The verifier refused a program.
-    #[error("the kernel refused the program {name}: {}", chain(.source))]
+    #[error("the kernel refused the program {name}: {reason}")]
     Program {
         /// The program.
         name: &'static str,
-        /// Why, with the verifier's log.
-        source: Box<ProgramError>,
+        /// Why, with the end of the verifier's log; all of it is logged at level debug.
+        reason: String,
     },
     /// The maps.
     #[error(transparent)]
@@ -74,16 +78,21 @@ impl Dataplane {
     /// [`LoadError`]; a map of another shape, or another layout, is refused and left alone.
     pub fn open(pin_root: &Path, object: &Object, globals: &Globals) -> Result<Self, LoadError> {
         let bytes = object.bytes()?;
-        let declared = schema::declared(&bytes)?;
         let pins = Pins::new(pin_root);
+        let fresh = !pins.layout_dir().exists();
         let lock = pins.prepare()?;
-        schema::check(&pins, &declared)?;
-        let paths: Vec<_> = declared.keys().map(|name| (name.as_str(), pins.map(name))).collect();
-        let mut ebpf = load(&bytes, &paths, globals)?;
-        load_programs(&mut ebpf)?;
-        let maps = Maps::open(&pins)?;
-        let ranges = MapRanges::of(&maps)?;
-        Ok(Self { pins, ebpf, maps, ranges, node_addr: globals.node_addr, _lock: lock })
+        match load(&bytes, &pins, globals) {
+            Ok((ebpf, maps, ranges)) => {
+                Ok(Self { pins, ebpf, maps, ranges, node_addr: globals.node_addr, _lock: lock })
+            }
+            Err(error) => {
+                drop(lock);
+                if fresh {
+                    undo(pin_root);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Where it is pinned.
@@ -99,22 +108,57 @@ impl Dataplane {
     }
 }
 
-fn load(bytes: &[u8], paths: &[(&str, PathBuf)], globals: &Globals) -> Result<Ebpf, LoadError> {
+fn load(
+    bytes: &[u8],
+    pins: &Pins,
+    globals: &Globals,
+) -> Result<(Ebpf, Maps, MapRanges), LoadError> {
+    let declared = schema::declared(bytes)?;
+    schema::check(pins, &declared)?;
+    let paths: Vec<_> = declared.keys().map(|name| (name.as_str(), pins.map(name))).collect();
     let mut loader = EbpfLoader::new();
     globals.set(&mut loader);
-    for (name, path) in paths {
+    for (name, path) in &paths {
         loader.map_pin_path(name, path.as_path());
     }
-    loader.load(bytes).map_err(|error| LoadError::Load(Box::new(error)))
+    let mut ebpf = loader.load(bytes).map_err(|error| LoadError::Load(Box::new(error)))?;
+    load_programs(&mut ebpf)?;
+    let maps = Maps::open(pins)?;
+    let ranges = MapRanges::of(&maps)?;
+    Ok((ebpf, maps, ranges))
+}
+
+/// Removes what a first load that failed has made.
+fn undo(pin_root: &Path) {
+    if let Err(error) = detach(pin_root) {
+        tracing::warn!(%error, "cannot remove what was pinned before loading failed");
+    }
 }
 
 fn load_programs(ebpf: &mut Ebpf) -> Result<(), LoadError> {
     for (name, _) in PROGRAMS {
         let program = ebpf.program_mut(name).ok_or(LoadError::MissingProgram(name))?;
-        load_program(program)
-            .map_err(|source| LoadError::Program { name, source: Box::new(source) })?;
+        load_program(program).map_err(|error| refusal(name, &error))?;
     }
     Ok(())
+}
+
+/// Why a program was refused. The verifier tells the whole way; the reason stands at its end.
+fn refusal(name: &'static str, error: &ProgramError) -> LoadError {
+    let reason = match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            tracing::debug!(program = name, "refused by the verifier:\n{log}");
+            format!("{io_error}; the verifier's last words:\n{}", tail(&log))
+        }
+        error => chain(error),
+    };
+    LoadError::Program { name, reason }
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<_> = log.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(SHOWN_LOG_LINES)..].join("\n")
 }
 
 fn load_program(program: &mut Program) -> Result<(), ProgramError> {
@@ -123,5 +167,17 @@ fn load_program(program: &mut Program) -> Result<(), ProgramError> {
         Program::SchedClassifier(program) => program.load(),
         Program::CgroupSockAddr(program) => program.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_log_is_shown_by_its_end() {
+        let log: String = (0..100).map(|line| format!("{line}\n")).collect();
+        assert!(tail(&log).starts_with("88\n") && tail(&log).ends_with("\n99"));
+        assert_eq!(tail(""), "");
     }
 }

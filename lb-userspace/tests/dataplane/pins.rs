@@ -1,10 +1,10 @@
 //! Pins: what is reused, what is refused, what goes.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use aya::maps::{Array, Map, MapData};
 use lb_common::{leg::Leg, row::Row};
-use lb_userspace::dataplane::{LoadError, PinsError, SchemaError, detach};
+use lb_userspace::dataplane::{Dataplane, LoadError, Object, PinsError, SchemaError, detach};
 
 use crate::bed::{self, Bed};
 
@@ -34,6 +34,21 @@ fn another_layout_is_refused_and_detach_removes_it() {
         assert!(!bed.root().join("v1").exists());
         detach(bed.root()).expect("detached");
         bed.open().expect("the way is free");
+    });
+}
+
+#[test]
+fn an_object_that_does_not_load_leaves_nothing() {
+    bed::run(|bed| {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(&file, "no object").expect("written");
+        let object = Object::from_option(Some(file.path()));
+        let error = Dataplane::open(bed.root(), &object, &bed::GLOBALS).expect_err("no object");
+        assert!(matches!(error, LoadError::Schema(SchemaError::Parse(_))), "{error}");
+        assert!(!bed.root().exists());
+        let missing = Object::from_option(Some(Path::new("/nonexistent/object")));
+        let error = Dataplane::open(bed.root(), &missing, &bed::GLOBALS).expect_err("no file");
+        assert!(error.to_string().contains("/nonexistent/object"), "{error}");
     });
 }
 
