@@ -20,6 +20,14 @@ pub(crate) struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Keep this node as the cluster file wants it, until told to stop; then leave it forwarding.
+    Agent(AgentArgs),
+    /// Apply the cluster file once, print what went where, and leave it forwarding.
+    Load(NodeArgs),
+    /// Validate a cluster file and print the plan; exit status 2 where it is invalid.
+    Check(CheckArgs),
+    /// Remove programs, maps and legs, and restore what was set.
+    Detach(Place),
     /// Services as this node sees them.
     #[command(subcommand)]
     Service(ServiceVerb),
@@ -61,6 +69,42 @@ pub(crate) struct Place {
     /// Directory of the agent's own files [default: /run and the pin root's path inside bpffs].
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// A cluster file and one of its nodes.
+#[derive(Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// The cluster file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Name of this node in it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: String,
+    /// BPF object to load instead of the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) object: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// Arguments of `agent`.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+    /// Apply once and exit, leaving everything forwarding.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The cluster file.
+    pub(crate) file: PathBuf,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
 }
 
 /// Arguments of every view.
@@ -128,7 +172,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, error::ErrorKind};
 
     use super::*;
 
@@ -142,14 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn the_agent_needs_a_file_and_a_node() {
+        let error = parse("swarmlb agent --config c.toml").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument);
+        let verb = parse("swarmlb agent --config c.toml --node n1 --once").unwrap();
+        let Verb::Agent(args) = verb else { panic!("{verb:?}") };
+        assert!(args.once);
+        assert_eq!(args.node.node, "n1");
+        assert_eq!(args.node.place.pin_root, Path::new("/sys/fs/bpf/swarmlb"));
+        assert_eq!(args.node.place.state_dir(), Path::new("/run/swarmlb"));
+    }
+
+    #[test]
     fn each_pin_root_has_its_own_state_directory() {
         let dir = |line| match parse(line).unwrap() {
-            Verb::Status(look) => look.place.state_dir(),
+            Verb::Detach(place) => place.state_dir(),
             verb => panic!("{verb:?}"),
         };
-        assert_eq!(dir("swarmlb status --pin-root /sys/fs/bpf/lab/n2"), Path::new("/run/lab/n2"));
-        assert_eq!(dir("swarmlb status --pin-root /mnt/bpf/x"), Path::new("/run/mnt/bpf/x"));
-        assert_eq!(dir("swarmlb status --state-dir /tmp/s"), Path::new("/tmp/s"));
+        assert_eq!(dir("swarmlb detach --pin-root /sys/fs/bpf/lab/n2"), Path::new("/run/lab/n2"));
+        assert_eq!(dir("swarmlb detach --pin-root /mnt/bpf/x"), Path::new("/run/mnt/bpf/x"));
+        assert_eq!(dir("swarmlb detach --state-dir /tmp/s"), Path::new("/tmp/s"));
     }
 
     #[test]

@@ -2,16 +2,44 @@
 mod cli;
 mod commands;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
 
-use clap::Parser;
+use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
+/// What goes to standard error unless `SWARMLB_LOG` says otherwise. The netlink crates warn of
+/// every attribute that is newer than they are.
+const LOG: &str = "info,netlink_packet_route=error,netlink_proto=error,rtnetlink=error";
+
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("SWARMLB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let filter = EnvFilter::try_from_env("SWARMLB_LOG").unwrap_or_else(|_| EnvFilter::new(LOG));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    log.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).init();
     commands::run(cli::Cli::parse()).unwrap_or_else(|error| {
-        eprintln!("swarmlb: {error:#}");
+        eprintln!("swarmlb: {}", paragraph(&error));
         ExitCode::FAILURE
     })
+}
+
+/// An error with its causes; many of our errors tell their cause already.
+fn paragraph(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| match cause.to_string() {
+        cause if told.contains(&cause) => told,
+        cause if told.is_empty() => cause,
+        cause => format!("{told}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let error = anyhow::anyhow!("no file").context("cannot read: no file").context("outer");
+        assert_eq!(paragraph(&error), "outer: cannot read: no file");
+    }
 }

@@ -13,7 +13,7 @@ use nix::{
     libc,
 };
 
-const LOCK_FILE: &str = "agent.lock";
+pub(super) const LOCK_FILE: &str = "agent.lock";
 
 /// The right to be the agent of a state directory, held until dropped.
 #[derive(Debug)]

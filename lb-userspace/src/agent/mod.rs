@@ -1,7 +1,29 @@
 //! The node's agent: keeps the kernel's maps, legs and links as the cluster file wants them, and
 //! leaves everything forwarding when it goes.
+//!
+//! `run` is its life, `trigger` and `changes` wake it, `hold` and `leaving` decide what must wait,
+//! `bench` with `legs`, `egress`, `ports`,
+//! `hops` and `attach` does the work, `voice` and `record` tell.
+mod attach;
+mod bench;
+mod changes;
+mod egress;
+mod error;
+mod hold;
+mod hops;
+mod leaving;
+mod legs;
 mod lock;
+mod ports;
 mod record;
+mod run;
+#[cfg(test)]
+mod sample;
+mod trigger;
+mod voice;
 
+pub use egress::journal_dir;
+pub use error::AgentError;
 pub use lock::{AgentLock, LockError, is_running};
 pub use record::{Record, RecordError};
+pub use run::{Options, once, run};

@@ -78,6 +78,29 @@ impl Record {
             .and_then(|()| fs::rename(&next, &path))
             .map_err(|source| RecordError::Io { path, source })
     }
+
+    /// Removes the agent's files and its state directory; files of others in it stay, and so does
+    /// the directory then.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`].
+    pub fn remove(state_dir: &Path) -> Result<(), RecordError> {
+        for name in [RECORD_FILE, super::lock::LOCK_FILE] {
+            let path = state_dir.join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|source| RecordError::Io { path, source })?,
+            }
+        }
+        match fs::remove_dir(state_dir) {
+            Err(error) if is_fine(&error) => Ok(()),
+            removed => removed.map_err(|source| RecordError::Io { path: state_dir.into(), source }),
+        }
+    }
+}
+
+fn is_fine(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty)
 }
 
 #[cfg(test)]
@@ -91,6 +114,21 @@ mod tests {
         let record = Record { pid: 7, refused: Some("x".into()), ..Default::default() };
         record.store(dir.path()).unwrap();
         assert_eq!(Record::load(dir.path()).unwrap(), Some(record));
+    }
+
+    #[test]
+    fn removal_takes_the_directory_unless_others_use_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, shared) = (dir.path().join("own"), dir.path().join("shared"));
+        for dir in [&own, &shared] {
+            fs::create_dir(dir).unwrap();
+            Record::default().store(dir).unwrap();
+        }
+        fs::write(shared.join("other"), "").unwrap();
+        Record::remove(&own).unwrap();
+        Record::remove(&shared).unwrap();
+        assert_eq!((own.exists(), shared.join("other").exists()), (false, true));
+        Record::remove(&own).unwrap();
     }
 
     #[test]

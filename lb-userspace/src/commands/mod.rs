@@ -1,5 +1,8 @@
 //! One file per verb: arguments in, library calls, text out. Errors become one paragraph on
 //! standard error in `main`.
+mod agent;
+mod check;
+mod detach;
 mod drops;
 mod flows;
 mod node;
@@ -14,6 +17,10 @@ use crate::cli::{Cli, NodeVerb, ServiceVerb, Verb};
 /// Runs the verb; the exit status is 0, or 2 for an invalid cluster file.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
+        Verb::Agent(args) => return agent::run(&args),
+        Verb::Load(args) => return agent::load(&args),
+        Verb::Check(args) => return check::run(&args),
+        Verb::Detach(place) => detach::run(&place)?,
         Verb::Service(ServiceVerb::Ls(look)) => service::ls(&look)?,
         Verb::Service(ServiceVerb::Inspect(args)) => service::inspect(&args)?,
         Verb::Service(ServiceVerb::Ps(args)) => service::ps(&args)?,

@@ -5,16 +5,21 @@ use lb_userspace::{
 };
 
 use super::print::show;
-use crate::cli::Look;
+use crate::cli::{Look, Output, Place};
 
 /// `status`.
 pub(crate) fn run(look: &Look) -> anyhow::Result<()> {
-    let pins = Pins::open(&look.place.pin_root)?;
-    let state_dir = look.place.state_dir();
+    show_status(&look.place, look.output)
+}
+
+/// Shows what is pinned at `place` and how its agent fares.
+pub(crate) fn show_status(place: &Place, output: Output) -> anyhow::Result<()> {
+    let pins = Pins::open(&place.pin_root)?;
+    let state_dir = place.state_dir();
     let agent = if is_running(&state_dir) { AgentState::Running } else { AgentState::Stopped };
     let links = pins.links()?;
     let programs = pins.programs(&links)?;
-    let root = look.place.pin_root.clone();
+    let root = place.pin_root.clone();
     let record = Record::load(&state_dir)?;
-    show(&Status::new(root, agent, record, links, programs, pins.map_use()?), look.output)
+    show(&Status::new(root, agent, record, links, programs, pins.map_use()?), output)
 }

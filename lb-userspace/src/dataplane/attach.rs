@@ -13,7 +13,7 @@ use super::{
         AttachError, Attached, failed, live, open, program, program_name, tcx_programs, xdp_program,
     },
     pins::{interface_of, link_name, list},
-    programs::XDP_NODE,
+    programs::{Hook, XDP_NODE},
 };
 
 impl Dataplane {
@@ -111,6 +111,18 @@ impl Dataplane {
             }
         }
         Ok(removed)
+    }
+
+    /// The interfaces that have pinned links, with the hook of each link.
+    ///
+    /// # Errors
+    /// [`AttachError`].
+    pub fn linked_interfaces(&self) -> Result<Vec<(Hook, String)>, AttachError> {
+        let parse = |link: String| {
+            let on = |hook, kind| interface_of(&link, kind).map(|interface| (hook, interface));
+            on(Hook::Xdp, "xdp").or_else(|| on(Hook::Tcx, "tcx"))
+        };
+        Ok(list(&self.pins.links_dir())?.into_iter().filter_map(parse).collect())
     }
 
     fn remove_link(&self, link: &str) -> Result<Option<String>, AttachError> {

@@ -41,12 +41,13 @@ pub struct NodeLine {
 }
 
 impl NodeList {
-    /// The list from what is pinned; `peers` by peer index, `interface` names an index.
+    /// The list from what is pinned; `peers` by peer index, `interface` names the one with an
+    /// index and an Ethernet address.
     #[must_use]
     pub fn new(
         snapshot: &Snapshot,
         peers: &BTreeMap<u16, Peer>,
-        interface: impl Fn(u32) -> String,
+        interface: impl Fn(u32, Mac) -> String,
     ) -> Self {
         let line = |(&index, node): (&u16, &super::NodeRecord)| {
             let hop = peers.get(&index).filter(|peer| peer.flags & PEER_RESOLVED != 0);
@@ -56,7 +57,7 @@ impl NodeList {
                 address: node.addr,
                 role: if index == NODE_SELF { "self" } else { "peer" },
                 resolved: index == NODE_SELF || hop.is_some(),
-                interface: hop.map(|peer| interface(peer.ifindex)),
+                interface: hop.map(|peer| interface(peer.ifindex, peer.src_mac)),
                 next_hop: hop.map(|peer| mac_text(peer.dst_mac)),
                 mtu: hop.map(|peer| peer.mtu),
             }
@@ -102,7 +103,7 @@ mod tests {
     fn a_peer_without_next_hop_shows_as_unresolved() {
         let snapshot = snapshot::sample::snapshot();
         let mut peers = BTreeMap::from([(1, Peer::default())]);
-        assert!(!NodeList::new(&snapshot, &peers, |_| "eth0".into()).nodes[1].resolved);
+        assert!(!NodeList::new(&snapshot, &peers, |_, _| "eth0".into()).nodes[1].resolved);
         let peer = Peer {
             flags: PEER_RESOLVED,
             dst_mac: [2, 0, 0, 0, 0, 0xab],
@@ -110,7 +111,7 @@ mod tests {
             ..Default::default()
         };
         peers.insert(1, peer);
-        let list = NodeList::new(&snapshot, &peers, |_| "eth0".into());
+        let list = NodeList::new(&snapshot, &peers, |_, _| "eth0".into());
         assert_eq!(
             serde_json::to_value(&list).unwrap()[1],
             serde_json::json!({

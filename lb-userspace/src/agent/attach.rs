@@ -1,0 +1,131 @@
+//! Which program belongs on which interface, and putting it there once: a link keeps its program
+//! until this agent has replaced it with its own.
+use std::collections::BTreeMap;
+
+use crate::dataplane::{AttachError, Dataplane, Hook, TcProgram};
+
+/// What an interface of the node is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A NIC: clients and the tunnel come in.
+    Nic,
+    /// The node's end of a task's leg.
+    Leg,
+}
+
+/// Interfaces by name with their roles.
+pub(super) type Interfaces = BTreeMap<String, Role>;
+
+/// The interfaces that carry programs of this very process.
+#[derive(Debug, Default)]
+pub(super) struct Attachments {
+    interfaces: Interfaces,
+    cgroup: bool,
+}
+
+impl Attachments {
+    /// Attaches what `wanted` names and this process has not attached yet, or whose link is gone.
+    /// Returns the links that were attached.
+    pub(super) fn attach(
+        &mut self,
+        dataplane: &mut Dataplane,
+        wanted: &Interfaces,
+    ) -> Result<Vec<String>, AttachError> {
+        dataplane.prune_links()?;
+        self.forget_unlinked(&dataplane.linked_interfaces()?);
+        let mut links = Vec::new();
+        for (interface, role) in missing(&self.interfaces, wanted) {
+            links.extend(attach(dataplane, &interface, role)?);
+            self.interfaces.insert(interface, role);
+        }
+        Ok(links)
+    }
+
+    /// Attaches the programs that serve the node's own processes.
+    pub(super) fn attach_cgroup(&mut self, dataplane: &mut Dataplane) -> Result<(), AttachError> {
+        if !self.cgroup {
+            dataplane.attach_cgroup()?;
+            self.cgroup = true;
+        }
+        Ok(())
+    }
+
+    /// Detaches from interfaces that `wanted` lacks, also from those of an earlier agent.
+    pub(super) fn prune(
+        &mut self,
+        dataplane: &mut Dataplane,
+        wanted: &Interfaces,
+    ) -> Result<(), AttachError> {
+        for (_, interface) in dataplane.linked_interfaces()? {
+            if !wanted.contains_key(&interface) {
+                dataplane.detach_interface(&interface)?;
+                self.interfaces.remove(&interface);
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_unlinked(&mut self, links: &[(Hook, String)]) {
+        let linked =
+            |hook, interface: &String| links.iter().any(|(h, i)| *h == hook && i == interface);
+        self.interfaces
+            .retain(|interface, role| role.hooks().iter().all(|&hook| linked(hook, interface)));
+    }
+}
+
+impl Role {
+    const fn hooks(self) -> &'static [Hook] {
+        match self {
+            Self::Nic => &[Hook::Tcx, Hook::Xdp],
+            Self::Leg => &[Hook::Tcx],
+        }
+    }
+}
+
+fn attach(
+    dataplane: &mut Dataplane,
+    interface: &str,
+    role: Role,
+) -> Result<Vec<String>, AttachError> {
+    Ok(match role {
+        Role::Leg => vec![dataplane.attach_tcx(TcProgram::Leg, interface)?.link],
+        Role::Nic => vec![
+            dataplane.attach_tcx(TcProgram::Node, interface)?.link,
+            dataplane.attach_xdp(interface)?.link,
+        ],
+    })
+}
+
+/// Entries of `wanted` that `present` lacks or has otherwise.
+fn missing(present: &Interfaces, wanted: &Interfaces) -> Interfaces {
+    let lacks = |(name, role): &(&String, &Role)| present.get(*name) != Some(*role);
+    wanted.iter().filter(lacks).map(|(name, role)| (name.clone(), *role)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interfaces(names: &[(&str, Role)]) -> Interfaces {
+        names.iter().map(|(name, role)| ((*name).to_string(), *role)).collect()
+    }
+
+    #[test]
+    fn only_what_is_missing_is_attached() {
+        let here = interfaces(&[("eth0", Role::Nic)]);
+        let wanted = interfaces(&[("eth0", Role::Nic), ("slb1", Role::Leg)]);
+        assert_eq!(missing(&here, &wanted), interfaces(&[("slb1", Role::Leg)]));
+        assert!(missing(&wanted, &here).is_empty());
+    }
+
+    #[test]
+    fn an_interface_that_lost_a_link_is_attached_anew() {
+        let eth0 = interfaces(&[("eth0", Role::Nic)]);
+        let mut attachments = Attachments { interfaces: eth0, cgroup: true };
+        let link = |hook| (hook, "eth0".to_string());
+        attachments.forget_unlinked(&[link(Hook::Xdp), link(Hook::Tcx)]);
+        assert_eq!(attachments.interfaces.len(), 1);
+        attachments.forget_unlinked(&[link(Hook::Tcx)]);
+        assert!(attachments.interfaces.is_empty());
+    }
+}

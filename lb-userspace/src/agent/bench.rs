@@ -1,0 +1,294 @@
+//! The agent's hands: the open data plane and the connection to the node's network. One round makes
+//! the node be as wanted, in an order in which packets may arrive at any point.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use lb_common::{addr::V4, leg::Leg, peer::PEER_RESOLVED};
+
+use super::{
+    AgentError, Options,
+    attach::{Attachments, Interfaces, Role},
+    egress::{self, journal_dir},
+    hold::Holds,
+    hops::{self, Hops},
+    legs, ports,
+};
+use crate::{
+    compile::{self, MapContents},
+    dataplane::{Dataplane, Globals},
+    host::{
+        Journal, Netlink,
+        legs::{LegSpec, LegState, Legs},
+        mtu::tunnel_mtu,
+        netns,
+        network::{self, Interface},
+        ports::Ports,
+        preflight,
+    },
+    model::{DesiredState, Node},
+    observe,
+};
+
+/// What the agent works with.
+#[derive(Debug)]
+pub(super) struct Bench {
+    globals: Globals,
+    dataplane: Dataplane,
+    netlink: Netlink,
+    legs: Legs,
+    attachments: Attachments,
+    ports: Ports,
+    journal: Journal,
+    node: String,
+}
+
+/// What one round did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Round {
+    /// Writes to the maps.
+    pub(super) changes: usize,
+    /// What is not as it should be, for people.
+    pub(super) problems: Vec<String>,
+}
+
+impl Bench {
+    /// Whether something is pinned and forwards.
+    pub(super) fn is_forwarding(options: &Options) -> bool {
+        observe::Pins::open(&options.pin_root).is_ok()
+    }
+
+    /// The holds to start with: what is pinned is in force; where nothing is, nothing need wait.
+    pub(super) fn holds(options: &Options, desired: &DesiredState) -> Holds {
+        let pins = observe::Pins::open(&options.pin_root).and_then(|pins| pins.snapshot());
+        match pins {
+            Ok(pinned) if !pinned.tasks.is_empty() => {
+                let seat = |task: observe::TaskRecord| (task.name, task.node);
+                Holds::with_known(pinned.tasks.into_values().map(seat))
+            }
+            _ => Holds::with_all(desired),
+        }
+    }
+
+    /// The bench for `desired`: the one at hand, or a new one where the constants of the programs
+    /// are others now.
+    ///
+    /// # Errors
+    /// The data plane cannot be opened.
+    pub(super) fn for_state(
+        at_hand: Option<Self>,
+        options: &Options,
+        desired: &DesiredState,
+    ) -> Result<Self, AgentError> {
+        let node = node_of(desired, options)?;
+        let globals = globals(desired, node)?;
+        match at_hand {
+            Some(bench) if bench.globals == globals => Ok(bench),
+            // The old one holds the lock on the pins until it is dropped.
+            other => {
+                drop(other);
+                Self::open(options, globals)
+            }
+        }
+    }
+
+    fn open(options: &Options, globals: Globals) -> Result<Self, AgentError> {
+        let dataplane = Dataplane::open(&options.pin_root, &options.object, &globals)
+            .map_err(|error| AgentError::load(error, &options.pin_root))?;
+        let netlink = Netlink::here()?;
+        Ok(Self {
+            globals,
+            dataplane,
+            legs: Legs::new(netlink.clone()),
+            netlink,
+            attachments: Attachments::default(),
+            ports: Ports::default(),
+            journal: Journal::open(&journal_dir(&options.state_dir))?,
+            node: options.node.clone(),
+        })
+    }
+
+    /// Makes the node be as `desired` wants it, new remote tasks in `held` excepted.
+    ///
+    /// # Errors
+    /// What prevents forwarding; lesser troubles are in [`Round::problems`].
+    pub(super) async fn round(
+        &mut self,
+        desired: &DesiredState,
+        held: &BTreeSet<String>,
+        options: &Options,
+    ) -> Result<Round, AgentError> {
+        let node = node_of(desired, options)?;
+        let nics = self.nics(node, options).await?;
+        let specs = legs::wanted(desired, &node.name, tunnel_mtu(mtu(&nics)));
+        let mut round = Round::default();
+        let legs = legs::ensure(&self.legs, &specs).await;
+        round.problems.extend(legs.problems);
+        round.problems.extend(egress::ensure(&mut self.journal, desired).await);
+        self.attach(&nics, &legs.present, &mut round)?;
+        self.write(desired, held, &nics, &legs.present, &mut round).await?;
+        self.tidy(&nics, &specs, &legs.present, &mut round).await?;
+        Ok(round)
+    }
+
+    /// Programs where they belong, before the maps name the interfaces.
+    fn attach(
+        &mut self,
+        nics: &[Interface],
+        legs: &BTreeMap<String, LegState>,
+        round: &mut Round,
+    ) -> Result<(), AgentError> {
+        let links = self.attachments.attach(&mut self.dataplane, &interfaces(nics, legs))?;
+        round.changes += links.len();
+        let cgroup = self.attachments.attach_cgroup(&mut self.dataplane);
+        round.problems.extend(cgroup.err().map(|error| error.to_string()));
+        Ok(())
+    }
+
+    /// What is named before what names it: legs, addresses and devices, then what `compile` makes.
+    async fn write(
+        &mut self,
+        desired: &DesiredState,
+        held: &BTreeSet<String>,
+        nics: &[Interface],
+        legs: &BTreeMap<String, LegState>,
+        round: &mut Round,
+    ) -> Result<(), AgentError> {
+        let mut wanted = self.compile(desired, held, legs)?;
+        round.problems.extend(self.reserve(&mut wanted));
+        let known = self.resolved_peers();
+        let resolved = |addr| known.contains(&addr);
+        let (hops, problems) = hops::find(&self.netlink, &wanted.peers, resolved).await;
+        round.problems.extend(problems);
+        let own: BTreeSet<V4> =
+            network::local_addresses(&self.netlink).await?.iter().map(Ipv4Addr::octets).collect();
+        let dataplane = &mut self.dataplane;
+        round.count(dataplane.set_node(&self.node, self.globals.node_addr)?);
+        for leg in legs.values() {
+            round.count(dataplane.set_leg(leg_element(leg))?);
+        }
+        round.changes += dataplane.set_own_addrs(&own)?;
+        round.changes += dataplane.set_devices(&devices(nics, legs, &hops))?;
+        round.changes += dataplane.apply(&wanted)?.writes;
+        for (&index, &hop) in &hops {
+            round.count(dataplane.set_peer_hop(index, hop)?);
+        }
+        Ok(())
+    }
+
+    fn compile(
+        &self,
+        desired: &DesiredState,
+        held: &BTreeSet<String>,
+        legs: &BTreeMap<String, LegState>,
+    ) -> Result<MapContents, AgentError> {
+        let previous = self.dataplane.maps().previous()?;
+        let legs = legs.iter().map(|(task, leg)| (task.clone(), leg.addr.octets())).collect();
+        Ok(compile::compile(desired, &self.node, &legs, held, &previous)?)
+    }
+
+    /// Keeps the node's processes off the published ports, and the other way round.
+    fn reserve(&mut self, wanted: &mut MapContents) -> Vec<String> {
+        let reservations = self.ports.hold(&ports::published(wanted));
+        let pinned = &self.dataplane.maps().ports;
+        let published = |index| pinned.get(index).is_some_and(|port| port.is_published());
+        ports::leave_out(wanted, &reservations, published)
+    }
+
+    /// The interfaces that the file names, or the one that carries the node's address.
+    async fn nics(&self, node: &Node, options: &Options) -> Result<Vec<Interface>, AgentError> {
+        let pins = observe::Pins::open(&options.pin_root)?;
+        let own: Vec<u32> = pins.links()?.into_iter().map(|link| link.program_id).collect();
+        let problems =
+            preflight::interfaces(&self.netlink, node.address, &node.interfaces, &own).await?;
+        if !problems.is_empty() {
+            return Err(AgentError::Unfit { node: node.name.clone(), problems });
+        }
+        let all = network::interfaces(&self.netlink).await?.into_iter();
+        let carries = |nic: &Interface| nic.addresses.iter().any(|(addr, _)| *addr == node.address);
+        let named = |nic: &Interface| node.interfaces.contains(&nic.link.name);
+        let chosen = |nic: &Interface| match node.interfaces.is_empty() {
+            true => carries(nic),
+            false => named(nic),
+        };
+        Ok(all.filter(chosen).collect())
+    }
+
+    /// What nothing names any more.
+    async fn tidy(
+        &mut self,
+        nics: &[Interface],
+        specs: &[LegSpec],
+        legs: &BTreeMap<String, LegState>,
+        round: &mut Round,
+    ) -> Result<(), AgentError> {
+        let present: BTreeSet<V4> = legs.values().map(|leg| leg.addr.octets()).collect();
+        for leg in self.dataplane.legs() {
+            if !present.contains(&leg.addr) {
+                round.count(self.dataplane.remove_leg(leg.addr)?);
+            }
+        }
+        round.problems.extend(legs::prune(&self.legs, specs).await);
+        self.attachments.prune(&mut self.dataplane, &interfaces(nics, legs))?;
+        Ok(())
+    }
+
+    fn resolved_peers(&self) -> BTreeSet<V4> {
+        let peers = self.dataplane.maps().peers.iter().map(|(_, peer)| peer);
+        peers.filter(|peer| peer.flags & PEER_RESOLVED != 0).map(|peer| peer.addr).collect()
+    }
+}
+
+impl Round {
+    fn count(&mut self, changed: bool) {
+        self.changes += usize::from(changed);
+    }
+}
+
+fn node_of<'a>(desired: &'a DesiredState, options: &Options) -> Result<&'a Node, AgentError> {
+    desired.node(&options.node).ok_or_else(|| AgentError::unknown_node(options, desired))
+}
+
+fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {
+    let cluster = &desired.cluster;
+    Ok(Globals {
+        node_addr: node.address.octets(),
+        vxlan_port: cluster.vxlan_port,
+        mesh_vni: cluster.mesh_vni,
+        hash_key: cluster.hash_key,
+        gateway_addr: cluster.gateway.gateway().octets(),
+        gateway_mask: cluster.gateway.mask(),
+        netns_cookie: netns::cookie()?,
+    })
+}
+
+/// The smallest MTU of the NICs, bytes.
+fn mtu(nics: &[Interface]) -> u16 {
+    let smallest = nics.iter().map(|nic| nic.link.mtu).min().unwrap_or_default();
+    smallest.try_into().unwrap_or(u16::MAX)
+}
+
+fn interfaces(nics: &[Interface], legs: &BTreeMap<String, LegState>) -> Interfaces {
+    let nics = nics.iter().map(|nic| (nic.link.name.clone(), Role::Nic));
+    nics.chain(legs.values().map(|leg| (leg.ifname.clone(), Role::Leg))).collect()
+}
+
+/// Every interface that the packet path may send to.
+fn devices(nics: &[Interface], legs: &BTreeMap<String, LegState>, hops: &Hops) -> BTreeSet<u32> {
+    let nics = nics.iter().map(|nic| nic.link.ifindex);
+    let hops = hops.values().flatten().map(|hop| hop.ifindex);
+    nics.chain(legs.values().map(|leg| leg.ifindex)).chain(hops).collect()
+}
+
+const fn leg_element(leg: &LegState) -> Leg {
+    Leg {
+        ifindex: leg.ifindex,
+        netns_id: leg.netns_id,
+        addr: leg.addr.octets(),
+        task_mac: leg.task_mac,
+        host_mac: leg.host_mac,
+        mtu: leg.mtu,
+        reserved: [0; 6],
+    }
+}

@@ -1,0 +1,250 @@
+//! The agent's life: start, wait for a cause, act, tell; until told to stop. Whatever fails after
+//! the start is told and tried again; packets flow on meanwhile.
+use std::{
+    path::PathBuf,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tracing::{error, info, warn};
+
+use super::{
+    AgentError, AgentLock, Record,
+    bench::{Bench, Round},
+    changes::ConfigFile,
+    hold::Holds,
+    leaving::Leaving,
+    trigger::{Trigger, Triggers},
+    voice::{Line, say},
+};
+use crate::{dataplane::Object, model::DesiredState, source::file};
+
+/// What an agent is told on its command line.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The cluster file.
+    pub config: PathBuf,
+    /// Name of this node in it.
+    pub node: String,
+    /// Where programs and maps are pinned.
+    pub pin_root: PathBuf,
+    /// Directory of the agent's own files.
+    pub state_dir: PathBuf,
+    /// The BPF programs.
+    pub object: Object,
+}
+
+struct Agent {
+    options: Options,
+    _lock: AgentLock,
+    record: Record,
+    bench: Option<Bench>,
+    /// The file in force.
+    desired: Option<DesiredState>,
+    holds: Option<Holds>,
+    leaving: Leaving,
+    /// What was said about the file in force.
+    said: Said,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Holding,
+    Ready,
+}
+
+/// Keeps the node as the cluster file wants it until SIGTERM or SIGINT; leaves it forwarding.
+///
+/// # Errors
+/// What prevents the first apply. An invalid file is an error only where nothing is forwarded yet.
+pub async fn run(options: Options) -> Result<(), AgentError> {
+    let mut triggers = Triggers::new(ConfigFile::new(&options.config))?;
+    let mut agent = Agent::start(options)?;
+    agent.first_file().await?;
+    loop {
+        if let Some(desired) = &agent.desired {
+            triggers.namespaces.watch(desired, &agent.options.node);
+        }
+        match triggers.next(agent.next_due()).await {
+            Trigger::Stop => return agent.stop(),
+            Trigger::Config | Trigger::Reload => agent.read_again().await?,
+            cause => agent.look_again(cause).await?,
+        }
+    }
+}
+
+/// Applies the cluster file once, waits for holds to end, and leaves everything forwarding.
+///
+/// # Errors
+/// What prevents it.
+pub async fn once(options: Options) -> Result<(), AgentError> {
+    let mut agent = Agent::start(options)?;
+    let desired = agent.read()?;
+    agent.accept(desired);
+    agent.act(Trigger::Config).await?;
+    while let Some(due) = agent.next_due() {
+        tokio::time::sleep_until(due.into()).await;
+        agent.act(Trigger::Due).await?;
+    }
+    Ok(())
+}
+
+impl Agent {
+    fn start(options: Options) -> Result<Self, AgentError> {
+        let lock = AgentLock::acquire(&options.state_dir)?;
+        let before = Record::load(&options.state_dir).unwrap_or_else(|error| {
+            warn!("{error}; starting with an empty one");
+            None
+        });
+        let record = Record {
+            pid: std::process::id(),
+            node: options.node.clone(),
+            config: options.config.clone(),
+            refused: None,
+            problems: Vec::new(),
+            ..before.unwrap_or_default()
+        };
+        let (leaving, said) = (Leaving::default(), Said::Nothing);
+        Ok(Self {
+            options,
+            _lock: lock,
+            record,
+            bench: None,
+            desired: None,
+            holds: None,
+            leaving,
+            said,
+        })
+    }
+
+    /// The first file: refused for good where nothing is forwarded, else waited for.
+    async fn first_file(&mut self) -> Result<(), AgentError> {
+        match self.read() {
+            Err(error) if Bench::is_forwarding(&self.options) => self.refuse(&error),
+            Err(error) => Err(error),
+            Ok(desired) => {
+                self.accept(desired);
+                self.act(Trigger::Config).await
+            }
+        }
+    }
+
+    /// Reads the file again; one that is invalid, or that this node cannot follow, is refused.
+    async fn read_again(&mut self) -> Result<(), AgentError> {
+        let desired = match self.read() {
+            Ok(desired) => desired,
+            Err(error) => return self.refuse(&error),
+        };
+        let before = (self.desired.clone(), self.leaving.clone());
+        self.accept(desired);
+        if let Err(error) = self.act(Trigger::Config).await {
+            (self.desired, self.leaving) = before;
+            self.refuse(&error)?;
+        }
+        Ok(())
+    }
+
+    async fn look_again(&mut self, cause: Trigger) -> Result<(), AgentError> {
+        if let Err(error) = self.act(cause).await {
+            error!("{error}; trying again in a few seconds");
+            self.tell_problems(vec![error.to_string()])?;
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> Result<DesiredState, AgentError> {
+        let (desired, warnings) = file::load(&self.options.config)?;
+        for warning in warnings {
+            info!("{warning}");
+        }
+        match desired.node(&self.options.node) {
+            Some(_) => Ok(desired),
+            None => Err(AgentError::unknown_node(&self.options, &desired)),
+        }
+    }
+
+    fn accept(&mut self, desired: DesiredState) {
+        if let Some(before) = &self.desired {
+            self.leaving.note(before, &desired, &self.options.node, Instant::now());
+        }
+        if self.holds.is_none() {
+            self.holds = Some(Bench::holds(&self.options, &desired));
+        }
+        self.desired = Some(desired);
+        self.record.refused = None;
+        self.said = Said::Nothing;
+    }
+
+    fn refuse(&mut self, error: &AgentError) -> Result<(), AgentError> {
+        let reason = error.to_string();
+        error!("refused the cluster file; what was in force stays so:\n{reason}");
+        self.record.refused = Some(reason.clone());
+        self.record.store(&self.options.state_dir)?;
+        say(&Line::Refused { reason }).map_err(AgentError::io("print"))
+    }
+
+    /// Makes the node be as the file in force wants it, as far as the holds allow by now.
+    async fn act(&mut self, cause: Trigger) -> Result<(), AgentError> {
+        let (Some(desired), Some(holds)) = (self.desired.clone(), self.holds.as_mut()) else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let held = holds.held(&desired, &self.options.node, now);
+        let desired = self.leaving.linger(desired, now);
+        let mut bench = Bench::for_state(self.bench.take(), &self.options, &desired)?;
+        let round = bench.round(&desired, &held, &self.options).await;
+        self.bench = Some(bench);
+        self.tell(cause, round?, held.len())
+    }
+
+    fn tell(&mut self, cause: Trigger, round: Round, held: usize) -> Result<(), AgentError> {
+        let waiting = held + self.leaving.names(Instant::now()).len();
+        if round.changes > 0 || self.said == Said::Nothing {
+            self.record.generation += 1;
+            self.record.applied_at_unix_secs =
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+        }
+        self.tell_problems(round.problems)?;
+        self.line(cause, round.changes, waiting)
+            .map_or(Ok(()), |line| say(&line).map_err(AgentError::io("print")))
+    }
+
+    /// What there is to say after a round, if anything.
+    fn line(&mut self, cause: Trigger, changes: usize, waiting: usize) -> Option<Line> {
+        let generation = self.record.generation;
+        let line = match (self.said, waiting) {
+            (Said::Nothing | Said::Holding, 0) => Line::Ready { generation },
+            (Said::Nothing, tasks) => Line::Holding { generation, tasks },
+            _ if changes > 0 => Line::Updated { generation, changes },
+            _ => return None,
+        };
+        match line {
+            Line::Ready { .. } => self.said = Said::Ready,
+            Line::Holding { .. } => self.said = Said::Holding,
+            Line::Updated { .. } if cause == Trigger::Reconcile => {
+                warn!("the maps had drifted: {changes} writes repaired them")
+            }
+            Line::Updated { .. } | Line::Refused { .. } => {}
+        }
+        Some(line)
+    }
+
+    fn tell_problems(&mut self, problems: Vec<String>) -> Result<(), AgentError> {
+        for problem in problems.iter().filter(|problem| !self.record.problems.contains(problem)) {
+            warn!("{problem}");
+        }
+        self.record.problems = problems;
+        Ok(self.record.store(&self.options.state_dir)?)
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let holds = self.holds.as_ref().and_then(|holds| holds.next_due(now));
+        holds.into_iter().chain(self.leaving.next_due(now)).min()
+    }
+
+    fn stop(&self) -> Result<(), AgentError> {
+        info!("stopping; everything stays in force without an agent, `swarmlb detach` removes it");
+        Ok(self.record.store(&self.options.state_dir)?)
+    }
+}

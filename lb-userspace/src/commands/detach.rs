@@ -1,0 +1,35 @@
+//! `detach`: leaves the node as it was before the first agent.
+use std::path::Path;
+
+use lb_userspace::{
+    agent::{Record, journal_dir},
+    dataplane::{self, Removed},
+    host::{Journal, Netlink, legs::Legs},
+};
+
+use super::{agent::block_on, print::line};
+use crate::cli::Place;
+
+/// `detach`.
+pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
+    let removed = dataplane::detach(&place.pin_root)?;
+    block_on(restore_node(&place.state_dir()))??;
+    line(&text(&removed))
+}
+
+/// Takes back what agents changed on the node, and their own files last: a failure before that
+/// leaves the record for another attempt.
+async fn restore_node(state_dir: &Path) -> anyhow::Result<()> {
+    Legs::new(Netlink::here()?).remove_all().await?;
+    Journal::open(&journal_dir(state_dir))?.restore().await?;
+    Ok(Record::remove(state_dir)?)
+}
+
+fn text(removed: &Removed) -> String {
+    match (removed.links.len(), removed.maps.len()) {
+        (0, 0) => "Nothing was attached or pinned.".into(),
+        (links, maps) => {
+            format!("Removed {links} links and {maps} maps: {}", removed.links.join(" "))
+        }
+    }
+}
