@@ -34,6 +34,8 @@ pub(super) struct Found {
     pub(super) debian_12: bool,
     /// Whether rustup is there.
     pub(super) rustup: bool,
+    /// Whether rustup has a nightly toolchain; not asked for where a compiler was found.
+    pub(super) nightly: bool,
     /// The BPF compiler that will be used.
     pub(super) compiler: Option<Compiler>,
     /// Whether `bpf-linker` runs and is new enough.
@@ -66,11 +68,13 @@ impl Found {
         let running = need == Need::Run;
         let linker = look_for_linker();
         let llvm_needed = !matches!(linker, Linker::Good(_));
+        let compiler = look_for_compiler()?;
         Ok(Self {
             root: nix::unistd::geteuid().is_root(),
             debian_12: is_debian_12(&fs::read_to_string("/etc/os-release").unwrap_or_default()),
             rustup: tools::find("rustup").is_some(),
-            compiler: look_for_compiler()?,
+            nightly: compiler.is_none() && has_nightly(),
+            compiler,
             linker,
             llvm_missing: if llvm_needed { llvm_missing() } else { Vec::new() },
             tools_missing: if running { tools::missing() } else { Vec::new() },
@@ -116,6 +120,11 @@ fn look_for_compiler() -> Result<Option<Compiler>, Missing> {
         Err(chosen @ Missing::Chosen(_)) => Err(chosen),
         Err(_) => Ok(None),
     }
+}
+
+fn has_nightly() -> bool {
+    let output = Command::new("rustup").args(["run", "nightly", "rustc", "--version"]).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 fn look_for_linker() -> Linker {

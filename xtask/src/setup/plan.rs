@@ -98,17 +98,22 @@ fn nightly(found: &Found) -> Vec<Step> {
         let script = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh";
         steps.push(Step::new("rustup, for a nightly compiler", &["sh", "-c", script]));
     }
-    let words = [
-        "rustup",
-        "toolchain",
-        "install",
-        "nightly",
-        "--profile",
-        "minimal",
-        "--component",
-        "rust-src",
-    ];
-    steps.push(Step::new("a nightly Rust compiler that builds the BPF core from source", &words));
+    let words: &[&str] = if found.nightly {
+        // Not `toolchain install`, which would replace a nightly that was chosen with care.
+        &["rustup", "component", "add", "rust-src", "--toolchain", "nightly"]
+    } else {
+        &[
+            "rustup",
+            "toolchain",
+            "install",
+            "nightly",
+            "--profile",
+            "minimal",
+            "--component",
+            "rust-src",
+        ]
+    };
+    steps.push(Step::new("a nightly Rust compiler that builds the BPF core from source", words));
     steps
 }
 
@@ -144,6 +149,7 @@ mod tests {
             root: true,
             debian_12: true,
             rustup: true,
+            nightly: false,
             compiler: Some(Compiler::Nightly),
             linker: Linker::Good(PathBuf::from("/bin/bpf-linker")),
             llvm_missing: Vec::new(),
@@ -192,6 +198,8 @@ mod tests {
             shown(&found),
             ["rustup toolchain install nightly --profile minimal --component rust-src"]
         );
+        let found = Found { nightly: true, ..found };
+        assert_eq!(shown(&found), ["rustup component add rust-src --toolchain nightly"]);
     }
 
     #[test]
