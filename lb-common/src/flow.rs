@@ -113,14 +113,18 @@ pub struct SnatOutKey<A: Address> {
     pub reserved: [u8; 3],
 }
 
-/// The port that a task's connection got on the node's address.
+/// The port that a task's connection got on the node's address, and whom it goes to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnatOutValue {
     /// Allocated port on the node's data-path address, network order.
     pub node_port: [u8; 2],
+    /// Backend number.
+    pub backend: u16,
+    /// [`crate::backend::Backend::generation`] when it was chosen.
+    pub generation: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: [u8; 3],
 }
 
 /// The same connection seen from the reply.
@@ -206,6 +210,7 @@ const _: () = assert!(size_of::<NatValue<V4>>() == 16);
 const _: () = assert!(size_of::<FlowKey<V4>>() == 12);
 const _: () = assert!(size_of::<FlowValue>() == 4);
 const _: () = assert!(size_of::<SnatOutKey<V4>>() == 16);
+const _: () = assert!(size_of::<SnatOutValue>() == 8);
 const _: () = assert!(size_of::<SnatInValue<V4>>() == 12);
 const _: () = assert!(size_of::<FragKey<V4>>() == 12);
 const _: () = assert!(size_of::<SocketKey<V4>>() == 16);

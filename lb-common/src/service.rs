@@ -101,6 +101,29 @@ pub struct Service {
     pub quiet_until_ns: u64,
 }
 
+impl Service {
+    /// Where its rows lie now. Read before [`Service::backend_range`].
+    #[inline(always)]
+    #[must_use]
+    pub fn row_range(&self) -> Option<Range> {
+        Range::unpack(load(&self.rows))
+    }
+
+    /// Where its backends lie now.
+    #[inline(always)]
+    #[must_use]
+    pub fn backend_range(&self) -> Option<Range> {
+        Range::unpack(load(&self.backends))
+    }
+}
+
+/// Reads a word that user space may change meanwhile: once, whole, in program order.
+#[inline(always)]
+fn load(word: &u64) -> u64 {
+    // SAFETY: a reference is valid and aligned; volatile because the map is shared memory.
+    unsafe { core::ptr::from_ref(word).read_volatile() }
+}
+
 const _: () = assert!(size_of::<Service>() == 40);
 
 #[cfg(test)]

@@ -1,18 +1,66 @@
-//! Entry points of the BPF programs.
+//! Entry points of the BPF programs: one function a hook, nothing else.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
 mod programs {
-    use aya_ebpf::{macros::xdp, programs::XdpContext};
-    use lb_ebpf::maps;
+    use aya_ebpf::{
+        macros::{cgroup_sock_addr, classifier, xdp},
+        programs::{SockAddrContext, TcContext, XdpContext},
+    };
+    use lb_ebpf::kernel::{skb, sock, xdp as node};
 
+    /// On the node's NICs: clients of published ports, tunnel frames.
     #[xdp]
-    pub fn xdp_node(_ctx: XdpContext) -> u32 {
-        match maps::PORTS.get(1) {
-            Some(p) if p.is_published() => 1,
-            _ => 2,
-        }
+    fn xdp_node(ctx: XdpContext) -> u32 {
+        node::run(&ctx)
     }
+
+    /// First on the host end of a task's gateway leg: replies.
+    #[classifier]
+    fn tc_leg(ctx: TcContext) -> i32 {
+        skb::run_leg(&ctx)
+    }
+
+    /// Second there: the task as a client of its own node.
+    #[classifier]
+    fn tc_client(ctx: TcContext) -> i32 {
+        skb::run_client(&ctx)
+    }
+
+    /// On the node's NICs, behind XDP: replies that have to wait for ARP.
+    #[classifier]
+    fn tc_node(ctx: TcContext) -> i32 {
+        skb::run_node(&ctx)
+    }
+
+    /// The node's own processes dial a published port.
+    #[cgroup_sock_addr(connect4)]
+    fn connect4(ctx: SockAddrContext) -> i32 {
+        sock::run_dial(&ctx)
+    }
+
+    /// The same for unconnected UDP sockets.
+    #[cgroup_sock_addr(sendmsg4)]
+    fn sendmsg4(ctx: SockAddrContext) -> i32 {
+        sock::run_dial(&ctx)
+    }
+
+    /// A datagram's source as its receiver expects it.
+    #[cgroup_sock_addr(recvmsg4)]
+    fn recvmsg4(ctx: SockAddrContext) -> i32 {
+        sock::run_report(&ctx)
+    }
+
+    /// A connection's peer as its owner expects it.
+    #[cgroup_sock_addr(getpeername4)]
+    fn getpeername4(ctx: SockAddrContext) -> i32 {
+        sock::run_report(&ctx)
+    }
+
+    /// Helpers such as `bpf_fib_lookup` and `bpf_skc_lookup_tcp` are GPL-only.
+    #[unsafe(link_section = "license")]
+    #[unsafe(no_mangle)]
+    static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
     #[panic_handler]
     fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

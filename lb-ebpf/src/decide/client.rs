@@ -1,0 +1,154 @@
+//! A task that dials a published port of its own node: a client like any other, once it has an
+//! address that other nodes can answer to. Its connection has state here anyway, for the address, so
+//! the backend stands beside it and no row is followed.
+
+use lb_common::{
+    backend::{Backend, NODE_SELF, STATE_ACTIVE, STATE_NONE},
+    drops::Reason,
+    flow::SnatOutValue,
+    leg::leg_index,
+    row::{BackendNumber, Row},
+    service::Service,
+    wire::TUNNEL_OVERHEAD,
+};
+
+use super::{
+    entry,
+    frag::{Side, find_ports, remember},
+    home::opens,
+    ingress::published,
+    slot::{HomeFlow, find, open},
+    snat,
+};
+use crate::{
+    headers::SYN,
+    packet::Packet,
+    parse::{Kind, Parse, Parsed, parse},
+    tables::Tables,
+    verdict::{Action, Nat, Verdict},
+};
+
+/// A task's packet to a published port of its own node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskClient {
+    /// Facts about the packet as the task sent it.
+    pub parsed: Parsed,
+    /// The same as a client of the node would have sent it; complete once [`decide`] was asked.
+    pub node: Parsed,
+}
+
+impl TaskClient {
+    /// The addresses that make the task's packet the node's.
+    #[inline(always)]
+    #[must_use]
+    pub fn as_node(&self) -> Nat {
+        let node = &self.node;
+        Nat { src: node.src, dst: node.dst, src_port: node.src_port, dst_port: node.dst_port }
+    }
+}
+
+/// Recognises such a packet. `whole` says that it goes out as it is, not cut into segments first.
+/// `None`: the kernel's.
+#[inline(always)]
+pub fn task_client<T: Tables>(tables: &T, packet: &Packet<'_>, whole: bool) -> Option<TaskClient> {
+    let Parse::Packet(mut parsed) = parse::<0>(packet) else { return None };
+    if parsed.kind == Kind::IcmpError || !(parsed.dst == tables.node_addr() || tables.is_own(parsed.dst)) {
+        return None;
+    }
+    find_ports(tables, &mut parsed, Side::Task)?;
+    published(tables, &parsed)?;
+    if !whole {
+        parsed.segment_len = tables.leg(leg_index(parsed.src))?.mtu;
+    }
+    remember(tables, &parsed, Side::Task);
+    Some(TaskClient { parsed, node: parsed })
+}
+
+/// Decides about it; whether there is a verdict at all. (A function that returns nothing, or something
+/// large, leaves its last register to its caller, and the verifier refuses that if it is a pointer.)
+#[inline(never)]
+pub fn decide<T: Tables>(tables: &T, client: &mut TaskClient, verdict: &mut Verdict) -> bool {
+    *verdict = verdict_of(tables, client);
+    verdict.action != Action::Pass
+}
+
+#[inline(always)]
+fn verdict_of<T: Tables>(tables: &T, client: &mut TaskClient) -> Verdict {
+    let Some(port) = published(tables, &client.parsed) else { return Verdict::pass() };
+    let Some(service) = tables.service(port.service) else { return Verdict::drop(Reason::Internal) };
+    count(tables, port.service, &client.parsed);
+    let held = snat::held(tables, &client.parsed);
+    let Some((number, backend)) = choose(tables, port.service, service, &client.parsed, held) else {
+        return Verdict::refuse(Reason::NoBackend, NODE_SELF);
+    };
+    let node_port = match held {
+        Some(held) if held.backend == number => held.node_port,
+        _ => match snat::hold(tables, &client.parsed, held, (number, backend.generation)) {
+            Some(node_port) => node_port,
+            None => return Verdict::drop(Reason::PortsExhausted),
+        },
+    };
+    client.node.src = tables.node_addr();
+    client.node.src_port = node_port;
+    if backend.node != NODE_SELF {
+        return away(tables, &client.node, backend.node, number);
+    }
+    here(tables, &client.node, (port.service, port.target), backend.leg)
+}
+
+#[inline(always)]
+fn count<T: Tables>(tables: &T, service: u16, parsed: &Parsed) {
+    tables.stats(service, |stats| {
+        stats.entry_packets += 1;
+        stats.entry_bytes += u64::from(parsed.total_len);
+        stats.entry_flows += u64::from(parsed.flags & SYN != 0);
+    });
+}
+
+/// The backend that the connection has, as long as it lives (and, for a new connection from an old
+/// port, as long as it takes new flows), else the one that the row names.
+#[inline(always)]
+fn choose<T: Tables>(
+    tables: &T,
+    index: u16,
+    service: &Service,
+    parsed: &Parsed,
+    held: Option<SnatOutValue>,
+) -> Option<(BackendNumber, Backend)> {
+    if let Some(held) = held
+        && let Some(backend) = entry::backend(tables, service, held.backend)
+        && backend.generation == held.generation
+        && (backend.state == STATE_ACTIVE || (backend.state != STATE_NONE && parsed.flags & SYN == 0))
+    {
+        return Some((held.backend, backend));
+    }
+    let number = entry::choose(tables, index, service, parsed)?.owner();
+    Some((number, entry::backend(tables, service, number)?))
+}
+
+#[inline(always)]
+fn away<T: Tables>(tables: &T, node: &Parsed, peer: u16, number: BackendNumber) -> Verdict {
+    let Some(to) = tables.peer(peer) else { return Verdict::drop(Reason::NoNextHop) };
+    let mtu = to.mtu - TUNNEL_OVERHEAD;
+    if node.segment_len > mtu {
+        return Verdict::too_big(mtu, NODE_SELF);
+    }
+    Verdict::forward(peer, Row::of(number), tables.node_addr())
+}
+
+#[inline(always)]
+fn here<T: Tables>(tables: &T, node: &Parsed, (service, target): (u16, u16), leg: u16) -> Verdict {
+    let Some(leg) = tables.leg(leg) else { return Verdict::refuse(Reason::TaskGone, NODE_SELF) };
+    let target_port = target.to_be_bytes();
+    let flow = HomeFlow { parsed: node, target_port, entry: NODE_SELF, service, flags: 0 };
+    let opens = opens(node);
+    let port = if opens { open(tables, &flow, &leg) } else { find(tables, &flow, &leg) };
+    match port.port() {
+        Some(src_port) => {
+            let nat = Nat { src: node.src, dst: leg.addr, src_port, dst_port: target_port };
+            Verdict::to_task(nat, leg_index(leg.addr))
+        }
+        None if opens => Verdict::drop(Reason::ClashExhausted),
+        None => Verdict::refuse(Reason::NoSocket, NODE_SELF),
+    }
+}

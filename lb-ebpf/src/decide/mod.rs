@@ -1,0 +1,14 @@
+//! Decisions: facts about a packet and tables in, a [`Verdict`](crate::verdict::Verdict) out. One
+//! file per path, nothing written to packets here.
+//!
+//! `ingress` is what a NIC receives, `leg` what a task sends, `client` the part of that which goes to
+//! published ports; `entry` finds the row, `home` the task, `slot` the translation.
+
+pub mod client;
+pub mod entry;
+mod frag;
+pub mod home;
+pub mod ingress;
+pub mod leg;
+mod slot;
+mod snat;

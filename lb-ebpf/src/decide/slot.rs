@@ -1,0 +1,245 @@
+//! The translation of one home flow: which `NAT` key it has. Usually the client's own port; another
+//! one where that port is taken by a flow of the same client that dialled something else.
+//!
+//! The task cannot tell two flows apart that differ only in the dialled address or port, so the
+//! second gets an alternative client port, derived from what it dialled, and the reply gets the
+//! real one back. This is the only exception to "the task sees the client's real port".
+
+use lb_common::{
+    addr::V4,
+    flow::{NAT_CLIENT_FIN, NatKey, NatValue},
+    hash::mix,
+    leg::Leg,
+    port::{TCP, UDP},
+};
+
+use crate::{
+    headers::{FIN, RST, SYN},
+    parse::{Kind, Parsed},
+    tables::{Socket, Tables},
+};
+
+/// Alternative client ports that are tried after the client's own.
+pub(super) const ALTERNATIVES: u8 = 2;
+
+/// A client's flow as it arrives at its home.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HomeFlow<'a> {
+    /// The client's packet.
+    pub parsed: &'a Parsed,
+    /// The task's port, network order.
+    pub target_port: [u8; 2],
+    /// Index into `PEERS` of the entry node.
+    pub entry: u16,
+    /// Index into `SERVICES`.
+    pub service: u16,
+    /// `NAT_*` bits that a new entry starts with.
+    pub flags: u8,
+}
+
+impl HomeFlow<'_> {
+    #[inline(always)]
+    fn key(&self, leg: &Leg) -> NatKey<V4> {
+        NatKey {
+            client: self.parsed.src,
+            task: leg.addr,
+            client_port: self.parsed.src_port,
+            target_port: self.target_port,
+            proto: self.parsed.proto,
+            reserved: [0; 3],
+        }
+    }
+
+    /// The client's own port, or the `attempt`-th alternative: at least 1024, the same whenever and
+    /// wherever it is computed.
+    #[inline(always)]
+    fn client_port(&self, attempt: u8) -> [u8; 2] {
+        if attempt == 0 {
+            return self.parsed.src_port;
+        }
+        let dialled = u64::from(u32::from_be_bytes(self.parsed.dst)) << 32
+            | u64::from(u16::from_be_bytes(self.parsed.dst_port)) << 16
+            | u64::from(u16::from_be_bytes(self.parsed.src_port));
+        let port = mix(dialled.wrapping_add(u64::from(attempt))) as u16;
+        (port | 0x0400).to_be_bytes()
+    }
+
+    #[inline(always)]
+    fn value(&self) -> NatValue<V4> {
+        NatValue {
+            dialled: self.parsed.dst,
+            dialled_port: self.parsed.dst_port,
+            client_port: self.parsed.src_port,
+            entry: self.entry,
+            service: self.service,
+            flags: self.flags,
+            reserved: [0; 3],
+        }
+    }
+
+    /// Whether an entry is this flow's; if so, notes what the packet tells.
+    #[inline(always)]
+    fn touch(&self, value: &mut NatValue<V4>) -> Found {
+        let mine = value.dialled == self.parsed.dst
+            && value.dialled_port == self.parsed.dst_port
+            && value.client_port == self.parsed.src_port;
+        if !mine {
+            return Found::Taken;
+        }
+        if value.entry != self.entry {
+            value.entry = self.entry;
+        }
+        if self.parsed.flags & FIN != 0 {
+            value.flags |= NAT_CLIENT_FIN;
+        }
+        Found::Mine
+    }
+}
+
+/// A client port towards a task, or none, in one word: an `Option` would leave the port's half of the
+/// register undefined where there is none, and the verifier refuses arithmetic on what is left there.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot(u32);
+
+impl Slot {
+    const NONE: Self = Self(0);
+
+    #[inline(always)]
+    fn of(key: &NatKey<V4>) -> Self {
+        Self(0x1_0000 | u32::from(u16::from_ne_bytes(key.client_port)))
+    }
+
+    /// The port, network order.
+    #[inline(always)]
+    pub(super) fn port(self) -> Option<[u8; 2]> {
+        (self.0 != 0).then_some((self.0 as u16).to_ne_bytes())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Mine,
+    Taken,
+}
+
+/// Whether this task has the flow under the client's own port: what nearly all packets find.
+#[inline(always)]
+pub(super) fn known<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> bool {
+    flow.parsed.flags & RST == 0 && tables.nat(&flow.key(leg), |value| flow.touch(value)) == Some(Found::Mine)
+}
+
+/// The client port towards this task of a flow that exists: known, or rebuilt from the task's
+/// sockets. `None`: this task has no such flow.
+#[inline(never)]
+pub(super) fn find<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> Slot {
+    // One key for all attempts: the stack has no room for one each.
+    let mut key = flow.key(leg);
+    let mut attempt = 0;
+    while attempt <= ALTERNATIVES {
+        key.client_port = flow.client_port(attempt);
+        match look_up(tables, flow, &key) {
+            Some(Found::Mine) => return Slot::of(&key),
+            Some(Found::Taken) => attempt += 1,
+            None => break,
+        }
+    }
+    if flow.parsed.proto != TCP || flow.parsed.kind != Kind::Tcp {
+        return Slot::NONE;
+    }
+    rebuild(tables, flow, leg, &mut key)
+}
+
+#[inline(always)]
+fn look_up<T: Tables>(tables: &T, flow: &HomeFlow<'_>, key: &NatKey<V4>) -> Option<Found> {
+    if let Some(found) = tables.nat(key, |value| flow.touch(value)) {
+        if found == Found::Mine && flow.parsed.flags & RST != 0 {
+            tables.nat_remove(key);
+        }
+        return Some(found);
+    }
+    let (found, value) = tables.embryo(key, |value| (flow.touch(value), *value))?;
+    if found == Found::Mine && flow.parsed.kind == Kind::Tcp {
+        tables.nat_insert(key, &value);
+    }
+    Some(found)
+}
+
+/// Second chance, first half: the entry is gone, but the task's namespace knows the connection.
+/// Alternatives come first, since a flow that has one would else be taken for its twin.
+#[inline(always)]
+fn rebuild<T: Tables>(
+    tables: &T,
+    flow: &HomeFlow<'_>,
+    leg: &Leg,
+    key: &mut NatKey<V4>,
+) -> Slot {
+    let mut attempt = ALTERNATIVES;
+    loop {
+        key.client_port = flow.client_port(attempt);
+        if tables.socket(leg, key) != Socket::None {
+            tables.nat_insert(key, &flow.value());
+            tables.stats(flow.service, |stats| stats.rebuilt += 1);
+            return Slot::of(key);
+        }
+        if attempt == 0 {
+            return Slot::NONE;
+        }
+        attempt -= 1;
+    }
+}
+
+/// The client port towards this task of a flow that may be new: a SYN or a datagram. `None`: the
+/// client's port and all alternatives are taken by its other flows.
+#[inline(never)]
+pub(super) fn open<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> Slot {
+    let mut key = flow.key(leg);
+    let mut attempt = 0;
+    while attempt <= ALTERNATIVES {
+        key.client_port = flow.client_port(attempt);
+        match reopen(tables, flow, &key) {
+            Some(Found::Mine) => return Slot::of(&key),
+            Some(Found::Taken) if holder_lives(tables, leg, &key, attempt) => attempt += 1,
+            Some(Found::Taken) => {
+                tables.nat_remove(&key);
+                return begin(tables, flow, &key);
+            }
+            None => return begin(tables, flow, &key),
+        }
+    }
+    Slot::NONE
+}
+
+/// As [`look_up`], but a SYN on a known flow begins it anew and promotes nothing.
+#[inline(always)]
+fn reopen<T: Tables>(tables: &T, flow: &HomeFlow<'_>, key: &NatKey<V4>) -> Option<Found> {
+    let opens = flow.parsed.flags & SYN != 0;
+    let anew = |value: &mut NatValue<V4>| {
+        let found = flow.touch(value);
+        if found == Found::Mine && opens {
+            value.flags = flow.flags;
+        }
+        found
+    };
+    match tables.nat(key, anew) {
+        Some(found) => Some(found),
+        None => tables.embryo(key, |value| flow.touch(value)),
+    }
+}
+
+/// Whether the flow that holds a port is in use. UDP has no way to tell, so there only the last
+/// alternative is taken over.
+#[inline(always)]
+fn holder_lives<T: Tables>(tables: &T, leg: &Leg, key: &NatKey<V4>, attempt: u8) -> bool {
+    match key.proto {
+        UDP => attempt < ALTERNATIVES,
+        _ => tables.socket(leg, key) == Socket::Alive,
+    }
+}
+
+#[inline(always)]
+fn begin<T: Tables>(tables: &T, flow: &HomeFlow<'_>, key: &NatKey<V4>) -> Slot {
+    tables.embryo_insert(key, &flow.value());
+    Slot::of(key)
+}

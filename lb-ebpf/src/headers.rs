@@ -1,0 +1,99 @@
+//! Header types that lie in packets: alignment 1, fields as bytes in network order. `network-types`
+//! where it fits; its Ethernet header has alignment 2 and its TCP header hides the flags in a
+//! bitfield, so those two are here.
+
+use lb_common::addr::Mac;
+pub use network_types::{ip::Ipv4Hdr, udp::UdpHdr, vxlan::VxlanHdr};
+
+/// EtherType of IPv4 (RFC 894).
+pub const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
+/// Version 4, five words: an IPv4 header without options.
+pub const IPV4_PLAIN: u8 = 0x45;
+
+/// A type that may be copied out of and into packet bytes.
+///
+/// # Safety
+/// Alignment 1, even size, no padding, every bit pattern valid.
+pub unsafe trait Header: Copy {}
+
+/// Ethernet II.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eth {
+    /// Destination.
+    pub dst: Mac,
+    /// Source.
+    pub src: Mac,
+    /// EtherType.
+    pub ether_type: [u8; 2],
+}
+
+/// TCP (RFC 9293 §3.1) without options.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    /// Source port.
+    pub src_port: [u8; 2],
+    /// Destination port.
+    pub dst_port: [u8; 2],
+    /// Sequence number.
+    pub seq: [u8; 4],
+    /// Acknowledgment number.
+    pub ack: [u8; 4],
+    /// Header length in words in the upper four bits.
+    pub offset: u8,
+    /// CWR ECE URG ACK PSH RST SYN FIN.
+    pub flags: u8,
+    /// Window.
+    pub window: [u8; 2],
+    /// Checksum.
+    pub check: [u8; 2],
+    /// Urgent pointer.
+    pub urgent: [u8; 2],
+}
+
+/// TCP flag FIN.
+pub const FIN: u8 = 0x01;
+/// TCP flag SYN.
+pub const SYN: u8 = 0x02;
+/// TCP flag RST.
+pub const RST: u8 = 0x04;
+/// TCP flag ACK.
+pub const ACK: u8 = 0x10;
+
+/// ICMP (RFC 792), the eight bytes before the quote.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Icmp {
+    /// Type.
+    pub kind: u8,
+    /// Code.
+    pub code: u8,
+    /// Checksum over header and quote.
+    pub check: [u8; 2],
+    /// Rest of header; bytes 2..4 are the next-hop MTU in "fragmentation needed" (RFC 1191).
+    pub rest: [u8; 4],
+}
+
+/// ICMP destination unreachable.
+pub const ICMP_UNREACHABLE: u8 = 3;
+/// ICMP time exceeded.
+pub const ICMP_TIME_EXCEEDED: u8 = 11;
+/// ICMP parameter problem.
+pub const ICMP_PARAMETER: u8 = 12;
+/// Code of destination unreachable: port unreachable.
+pub const CODE_PORT: u8 = 3;
+/// Code of destination unreachable: fragmentation needed and DF set.
+pub const CODE_FRAG_NEEDED: u8 = 4;
+
+macro_rules! header {
+    ($($type:ty: $size:literal),* $(,)?) => {
+        $(
+            // SAFETY: made of bytes and byte arrays only, as the asserts below confirm.
+            unsafe impl Header for $type {}
+            const _: () = assert!(align_of::<$type>() == 1 && size_of::<$type>() == $size);
+        )*
+    };
+}
+
+header!(Eth: 14, Ipv4Hdr: 20, UdpHdr: 8, VxlanHdr: 8, Tcp: 20, Icmp: 8, [u8; 2]: 2, [u8; 4]: 4, [u8; 6]: 6, [u8; 8]: 8);

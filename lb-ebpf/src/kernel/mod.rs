@@ -1,0 +1,13 @@
+//! The kernel's side: BPF contexts and helpers. Carries out what `decide` concluded; the only room
+//! beside `packet` and `maps` with unsafe code.
+
+mod fib;
+mod output;
+mod skb_nat;
+mod tables;
+
+pub mod skb;
+pub mod sock;
+pub mod xdp;
+
+pub use tables::Kernel;

@@ -1,0 +1,236 @@
+//! XDP on the NIC: carries out what `decide::ingress` concluded.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::xdp_action::{XDP_DROP, XDP_PASS},
+    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
+    programs::XdpContext,
+};
+use lb_common::{
+    backend::NODE_SELF,
+    drops::Reason,
+    wire::{OUTER_LEN, TUNNEL_OVERHEAD},
+};
+
+use super::{
+    Kernel,
+    fib::{NextHop, next_hop},
+    output,
+};
+use crate::{
+    decide::ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
+    headers::{ETHERTYPE_IPV4, Eth, SYN},
+    maps,
+    packet::Packet,
+    parse::{ETH_LEN, Kind, Parsed},
+    rewrite::{
+        mss, nat,
+        refusal::{ICMP_LEN, ICMP_ROOM, RESET_LEN, reset, unreachable},
+        tunnel::{Tunnel, TunnelHeader},
+    },
+    tables::Tables,
+    verdict::{Action, Verdict},
+};
+
+/// What an executor ends with: an XDP action, or why the packet was dropped.
+type Outcome = Result<u32, Reason>;
+
+/// IPv4 and TCP header, which an MSS does not count.
+const TCP_OVERHEAD: u16 = 40;
+
+/// The program. It only sorts; the paths are functions of their own, so that no chain of calls
+/// needs more than 512 bytes of stack.
+#[inline(always)]
+pub fn run(ctx: &XdpContext) -> u32 {
+    let kernel = Kernel::new(ctx.as_ptr());
+    match sort(&kernel, &packet(ctx)) {
+        Some(Arriving::Client(mut parsed)) => run_client(ctx, &mut parsed),
+        Some(Arriving::Tunnel(outer)) => run_tunnel(ctx, u32::from_ne_bytes(outer)),
+        None => XDP_PASS,
+    }
+}
+
+/// Clients of published ports.
+#[inline(never)]
+fn run_client(ctx: &XdpContext, parsed: &mut Parsed) -> u32 {
+    let verdict = client(&Kernel::new(ctx.as_ptr()), parsed);
+    conclude(ctx, &verdict, parsed, false)
+}
+
+/// Frames from other nodes.
+#[inline(never)]
+fn run_tunnel(ctx: &XdpContext, outer: u32) -> u32 {
+    let kernel = Kernel::new(ctx.as_ptr());
+    let packet = packet(ctx);
+    if !is_mesh(&kernel, &packet) {
+        return XDP_PASS;
+    }
+    let Some(Inner { parsed: mut inner, is_reply }) = unwrap(&kernel, &packet) else {
+        return finish(&kernel, Err(Reason::Malformed));
+    };
+    let outer = outer.to_ne_bytes();
+    let verdict = if is_reply {
+        replied(&kernel, outer, &inner)
+    } else {
+        forwarded(&kernel, &packet, outer, &mut inner)
+    };
+    conclude(ctx, &verdict, &inner, true)
+}
+
+/// Carries out a decision.
+#[inline(always)]
+fn conclude(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool) -> u32 {
+    let kernel = Kernel::new(ctx.as_ptr());
+    finish(&kernel, carry_out(ctx, verdict, parsed, tunnelled))
+}
+
+#[inline(always)]
+fn finish(kernel: &Kernel, outcome: Outcome) -> u32 {
+    match outcome {
+        Ok(action) => action,
+        Err(reason) => {
+            kernel.count(reason);
+            XDP_DROP
+        }
+    }
+}
+
+#[inline(always)]
+fn packet(ctx: &XdpContext) -> Packet<'_> {
+    // SAFETY: `data..data_end` of a live context; every helper that moves the packet is followed by
+    // a new `packet`.
+    unsafe { Packet::from_addresses(ctx.data(), ctx.data_end()) }
+}
+
+#[inline(always)]
+fn carry_out(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool) -> Outcome {
+    match verdict.action {
+        Action::Pass => Ok(XDP_PASS),
+        Action::ToTask => deliver(ctx, verdict, parsed, tunnelled),
+        Action::Forward => forward(ctx, verdict, parsed, tunnelled),
+        Action::Unpack => unpack(ctx, parsed),
+        Action::Refuse | Action::TooBig => refuse(ctx, verdict, parsed, tunnelled),
+        Action::Drop => Err(verdict.reason.unwrap_or(Reason::Internal)),
+        // Only tasks reply, and they are on legs.
+        Action::ToClient | Action::ToEntry => Err(Reason::Internal),
+    }
+}
+
+/// To a local task: unpack, translate, into the leg.
+#[inline(never)]
+fn deliver(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool) -> Outcome {
+    let leg = Kernel::new(ctx.as_ptr()).leg(verdict.index).ok_or(Reason::TaskGone)?;
+    if tunnelled {
+        adjust_head(ctx, OUTER_LEN as i32)?;
+    }
+    let packet = packet(ctx);
+    nat::translate(&packet, parsed, &verdict.nat).ok_or(Reason::Malformed)?;
+    if parsed.kind == Kind::Tcp && parsed.flags & SYN != 0 {
+        clamp(&packet, leg.mtu)?;
+    }
+    send(&packet, leg.task_mac, leg.host_mac, leg.ifindex)
+}
+
+#[inline(always)]
+fn clamp(packet: &Packet<'_>, mtu: u16) -> Result<(), Reason> {
+    match mss::find(packet, mtu - TCP_OVERHEAD) {
+        Some(clamp) => mss::write(packet, &clamp).ok_or(Reason::Malformed),
+        None => Ok(()),
+    }
+}
+
+/// To the task's node: the untouched packet behind new headers, in place of old ones if it came
+/// through the tunnel itself.
+#[inline(never)]
+fn forward(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool) -> Outcome {
+    let kernel = &Kernel::new(ctx.as_ptr());
+    let tunnel = output::forward(kernel, parsed, parsed.total_len, verdict);
+    if !tunnelled {
+        adjust_head(ctx, -(OUTER_LEN as i32))?;
+    }
+    into_tunnel(ctx, kernel, verdict.index, &tunnel)
+}
+
+#[inline(always)]
+fn into_tunnel(ctx: &XdpContext, kernel: &Kernel, peer: u16, tunnel: &Tunnel) -> Outcome {
+    let peer = output::resolved(kernel, peer).ok_or(Reason::NoNextHop)?;
+    TunnelHeader::new(&peer, tunnel).store(&packet(ctx)).ok_or(Reason::Internal)?;
+    redirect(peer.ifindex)
+}
+
+/// A reply from another node: to the client. Where its Ethernet address is not known the frame goes
+/// up as it is; `tc_node` unpacks it and waits for ARP.
+#[inline(never)]
+fn unpack(ctx: &XdpContext, parsed: &Parsed) -> Outcome {
+    match next_hop(ctx.as_ptr(), parsed.src, parsed.dst, ctx.ingress_ifindex() as u32) {
+        NextHop::Resolved { ifindex, macs } => {
+            adjust_head(ctx, OUTER_LEN as i32)?;
+            send(&packet(ctx), macs.0, macs.1, ifindex)
+        }
+        NextHop::Unresolved { .. } => Ok(XDP_PASS),
+        NextHop::None => Err(Reason::NoNextHop),
+    }
+}
+
+/// Answers the client from the address it dialled, by the way it came.
+#[inline(never)]
+fn refuse(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool) -> Outcome {
+    let kernel = &Kernel::new(ctx.as_ptr());
+    kernel.count(verdict.reason.unwrap_or(Reason::Internal));
+    let outer = if tunnelled { OUTER_LEN as i32 } else { 0 };
+    let length = if parsed.kind == Kind::Tcp && verdict.action == Action::Refuse {
+        if outer != 0 {
+            adjust_head(ctx, outer)?;
+        }
+        reset(&packet(ctx)).ok_or(Reason::Malformed)?;
+        RESET_LEN
+    } else {
+        adjust_head(ctx, outer - ICMP_ROOM as i32)?;
+        unreachable(&packet(ctx), verdict.mtu).ok_or(Reason::Malformed)?;
+        ICMP_LEN
+    };
+    cut(ctx, length)?;
+    if verdict.index != NODE_SELF {
+        let tunnel = output::reply(kernel, parsed, (length - ETH_LEN) as u16);
+        adjust_head(ctx, -i32::from(TUNNEL_OVERHEAD))?;
+        return into_tunnel(ctx, kernel, verdict.index, &tunnel);
+    }
+    match next_hop(ctx.as_ptr(), parsed.dst, parsed.src, ctx.ingress_ifindex() as u32) {
+        NextHop::Resolved { ifindex, macs } => send(&packet(ctx), macs.0, macs.1, ifindex),
+        NextHop::Unresolved { .. } | NextHop::None => Err(Reason::NoNextHop),
+    }
+}
+
+#[inline(always)]
+fn send(packet: &Packet<'_>, dst: [u8; 6], src: [u8; 6], ifindex: u32) -> Outcome {
+    packet.write(0, &Eth { dst, src, ether_type: ETHERTYPE_IPV4 }).ok_or(Reason::Internal)?;
+    redirect(ifindex)
+}
+
+/// Always by devmap, also out of the interface that the frame came from: XDP_TX on a veth needs
+/// somebody else to wake the peer.
+#[inline(always)]
+fn redirect(ifindex: u32) -> Outcome {
+    maps::DEVICES.redirect(ifindex, 0).map_err(|_| Reason::NoNextHop)
+}
+
+#[inline(always)]
+fn adjust_head(ctx: &XdpContext, delta: i32) -> Result<(), Reason> {
+    // SAFETY: `ctx` is the running program's; no packet pointer is used across this call.
+    match unsafe { bpf_xdp_adjust_head(ctx.ctx, delta) } {
+        0 => Ok(()),
+        _ => Err(Reason::Internal),
+    }
+}
+
+/// Cuts the frame to `length` bytes (or extends a shorter one).
+#[inline(always)]
+fn cut(ctx: &XdpContext, length: usize) -> Result<(), Reason> {
+    // SAFETY: the running program's context.
+    let delta = length as i32 - unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as i32;
+    // SAFETY: as in `adjust_head`.
+    match unsafe { bpf_xdp_adjust_tail(ctx.ctx, delta) } {
+        0 => Ok(()),
+        _ => Err(Reason::Internal),
+    }
+}
