@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    path::Path,
 };
 
 use lb_common::{addr::V4, leg::Leg, peer::PEER_RESOLVED};
@@ -16,8 +17,8 @@ use super::{
     legs, ports,
 };
 use crate::{
-    compile::{self, MapContents},
-    dataplane::{Dataplane, Globals},
+    compile::{self, MapContents, PeerContents},
+    dataplane::{Dataplane, Globals, PeerHop},
     host::{
         Journal, Netlink,
         legs::{LegSpec, LegState, Legs},
@@ -42,6 +43,10 @@ pub(super) struct Bench {
     ports: Ports,
     journal: Journal,
     node: String,
+    /// The peers of the last round.
+    peers: BTreeMap<u16, PeerContents>,
+    /// The interfaces that packets could be sent to after it.
+    devices: BTreeSet<u32>,
 }
 
 /// What one round did.
@@ -76,7 +81,7 @@ impl Bench {
     ///
     /// # Errors
     /// The data plane cannot be opened.
-    pub(super) fn for_state(
+    pub(super) async fn for_state(
         at_hand: Option<Self>,
         options: &Options,
         desired: &DesiredState,
@@ -88,15 +93,16 @@ impl Bench {
             // The old one holds the lock on the pins until it is dropped.
             other => {
                 drop(other);
-                Self::open(options, globals)
+                let netlink = Netlink::here()?;
+                nics(&netlink, node, &options.pin_root).await?;
+                Self::open(options, globals, netlink)
             }
         }
     }
 
-    fn open(options: &Options, globals: Globals) -> Result<Self, AgentError> {
+    fn open(options: &Options, globals: Globals, netlink: Netlink) -> Result<Self, AgentError> {
         let dataplane = Dataplane::open(&options.pin_root, &options.object, &globals)
             .map_err(|error| AgentError::load(error, &options.pin_root))?;
-        let netlink = Netlink::here()?;
         Ok(Self {
             globals,
             dataplane,
@@ -106,6 +112,8 @@ impl Bench {
             ports: Ports::default(),
             journal: Journal::open(&journal_dir(&options.state_dir))?,
             node: options.node.clone(),
+            peers: BTreeMap::new(),
+            devices: BTreeSet::new(),
         })
     }
 
@@ -120,7 +128,7 @@ impl Bench {
         options: &Options,
     ) -> Result<Round, AgentError> {
         let node = node_of(desired, options)?;
-        let nics = self.nics(node, options).await?;
+        let nics = nics(&self.netlink, node, &options.pin_root).await?;
         let specs = legs::wanted(desired, &node.name, tunnel_mtu(mtu(&nics)));
         let mut round = Round::default();
         let legs = legs::ensure(&self.legs, &specs).await;
@@ -157,8 +165,8 @@ impl Bench {
     ) -> Result<(), AgentError> {
         let mut wanted = self.compile(desired, held, legs)?;
         round.problems.extend(self.reserve(&mut wanted));
-        let known = self.resolved_peers();
-        let resolved = |addr| known.contains(&addr);
+        let known = self.known_ways();
+        let resolved = |addr| known.contains_key(&addr);
         let (hops, problems) = hops::find(&self.netlink, &wanted.peers, resolved).await;
         round.problems.extend(problems);
         let own: BTreeSet<V4> =
@@ -169,12 +177,34 @@ impl Bench {
             round.count(dataplane.set_leg(leg_element(leg))?);
         }
         round.changes += dataplane.set_own_addrs(&own)?;
-        round.changes += dataplane.set_devices(&devices(nics, legs, &hops))?;
+        self.devices = devices(nics, legs, &hops);
+        self.devices.extend(still_there(&self.netlink, &known).await?);
+        round.changes += dataplane.set_devices(&self.devices)?;
         round.changes += dataplane.apply(&wanted)?.writes;
+        // Not counted: ways come and go with the network, that is no drift.
         for (&index, &hop) in &hops {
-            round.count(dataplane.set_peer_hop(index, hop)?);
+            dataplane.set_peer_hop(index, hop)?;
         }
+        self.peers = wanted.peers;
         Ok(())
+    }
+
+    /// Asks again for the ways to the peers of the last round, and for nothing else: neighbours
+    /// come and go all day. Returns whether that was enough; a way by an interface that no round
+    /// has seen needs a whole one.
+    ///
+    /// # Errors
+    /// The maps cannot be written.
+    pub(super) async fn refresh_hops(&mut self) -> Result<bool, AgentError> {
+        let (hops, _problems) = hops::find(&self.netlink, &self.peers, |_| true).await;
+        let seen = |hop: &PeerHop| self.devices.contains(&hop.ifindex);
+        if !hops.values().flatten().all(seen) {
+            return Ok(false);
+        }
+        for (index, hop) in hops {
+            self.dataplane.set_peer_hop(index, hop)?;
+        }
+        Ok(true)
     }
 
     fn compile(
@@ -196,25 +226,6 @@ impl Bench {
         ports::leave_out(wanted, &reservations, published)
     }
 
-    /// The interfaces that the file names, or the one that carries the node's address.
-    async fn nics(&self, node: &Node, options: &Options) -> Result<Vec<Interface>, AgentError> {
-        let pins = observe::Pins::open(&options.pin_root)?;
-        let own: Vec<u32> = pins.links()?.into_iter().map(|link| link.program_id).collect();
-        let problems =
-            preflight::interfaces(&self.netlink, node.address, &node.interfaces, &own).await?;
-        if !problems.is_empty() {
-            return Err(AgentError::Unfit { node: node.name.clone(), problems });
-        }
-        let all = network::interfaces(&self.netlink).await?.into_iter();
-        let carries = |nic: &Interface| nic.addresses.iter().any(|(addr, _)| *addr == node.address);
-        let named = |nic: &Interface| node.interfaces.contains(&nic.link.name);
-        let chosen = |nic: &Interface| match node.interfaces.is_empty() {
-            true => carries(nic),
-            false => named(nic),
-        };
-        Ok(all.filter(chosen).collect())
-    }
-
     /// What nothing names any more.
     async fn tidy(
         &mut self,
@@ -234,9 +245,11 @@ impl Bench {
         Ok(())
     }
 
-    fn resolved_peers(&self) -> BTreeSet<V4> {
+    /// Interfaces towards the peers whose ways the maps hold, by address.
+    fn known_ways(&self) -> BTreeMap<V4, u32> {
         let peers = self.dataplane.maps().peers.iter().map(|(_, peer)| peer);
-        peers.filter(|peer| peer.flags & PEER_RESOLVED != 0).map(|peer| peer.addr).collect()
+        let resolved = peers.filter(|peer| peer.flags & PEER_RESOLVED != 0);
+        resolved.map(|peer| (peer.addr, peer.ifindex)).collect()
     }
 }
 
@@ -263,6 +276,33 @@ fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {
     })
 }
 
+/// The interfaces that the file names, or the one that carries the node's address; all of them fit
+/// to carry the data plane.
+async fn nics(
+    netlink: &Netlink,
+    node: &Node,
+    pin_root: &Path,
+) -> Result<Vec<Interface>, AgentError> {
+    let own = own_programs(pin_root)?;
+    let problems = preflight::interfaces(netlink, node.address, &node.interfaces, &own).await?;
+    if !problems.is_empty() {
+        return Err(AgentError::Unfit { node: node.name.clone(), problems });
+    }
+    let all = network::interfaces(netlink).await?.into_iter();
+    let carries = |nic: &Interface| nic.addresses.iter().any(|(addr, _)| *addr == node.address);
+    let named = |nic: &Interface| node.interfaces.contains(&nic.link.name);
+    let by_address = node.interfaces.is_empty();
+    Ok(all.filter(|nic| if by_address { carries(nic) } else { named(nic) }).collect())
+}
+
+/// Ids of the programs that earlier agents attached by pinned links.
+fn own_programs(pin_root: &Path) -> Result<Vec<u32>, AgentError> {
+    match observe::Pins::open(pin_root) {
+        Ok(pins) => Ok(pins.links()?.into_iter().map(|link| link.program_id).collect()),
+        Err(_nothing_pinned) => Ok(Vec::new()),
+    }
+}
+
 /// The smallest MTU of the NICs, bytes.
 fn mtu(nics: &[Interface]) -> u16 {
     let smallest = nics.iter().map(|nic| nic.link.mtu).min().unwrap_or_default();
@@ -279,6 +319,20 @@ fn devices(nics: &[Interface], legs: &BTreeMap<String, LegState>, hops: &Hops) -
     let nics = nics.iter().map(|nic| nic.link.ifindex);
     let hops = hops.values().flatten().map(|hop| hop.ifindex);
     nics.chain(legs.values().map(|leg| leg.ifindex)).chain(hops).collect()
+}
+
+/// Interfaces of known ways that exist: a peer that does not answer just now keeps its way.
+async fn still_there(
+    netlink: &Netlink,
+    ways: &BTreeMap<V4, u32>,
+) -> Result<BTreeSet<u32>, AgentError> {
+    let mut there = BTreeSet::new();
+    for &ifindex in ways.values().collect::<BTreeSet<_>>() {
+        if netlink.link_at(ifindex).await?.is_some() {
+            there.insert(ifindex);
+        }
+    }
+    Ok(there)
 }
 
 const fn leg_element(leg: &LegState) -> Leg {

@@ -2,6 +2,7 @@
 //! tasks. Asked a few times a second; cheap, and right whatever tool made the change (a rename,
 //! an edit in place, a bind mount), where inotify would miss some.
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -69,15 +70,18 @@ impl ConfigFile {
 /// The namespaces of one node's tasks as they were seen last.
 #[derive(Debug, Default)]
 pub(super) struct Namespaces {
-    seen: Vec<(PathBuf, Option<Stamp>)>,
+    seen: BTreeMap<PathBuf, Option<Stamp>>,
 }
 
 impl Namespaces {
-    /// Watches the namespaces that `desired` gives to tasks of `node`.
+    /// Watches the namespaces that `desired` gives to tasks of `node`. One that was not watched
+    /// before counts as changed if it is there: it may have come while nobody looked.
     pub(super) fn watch(&mut self, desired: &DesiredState, node: &str) {
         let tasks = desired.services.iter().flat_map(|service| &service.tasks);
         let paths = tasks.filter(|task| task.node == node).map(|task| path_of(&task.netns));
-        self.seen = paths.map(|path| (path.clone(), Stamp::of(&path))).collect();
+        let before = std::mem::take(&mut self.seen);
+        let stamp = |path: &PathBuf| before.get(path).copied().flatten();
+        self.seen = paths.map(|path| (path.clone(), stamp(&path))).collect();
     }
 
     /// Whether one appeared, went, or was replaced since the last call.
@@ -139,6 +143,7 @@ mod tests {
         namespaces.watch(&desired, "n1");
         assert!(!namespaces.changed());
         fs::write(&path, "").unwrap();
+        namespaces.watch(&desired, "n1");
         assert!(namespaces.changed());
         assert!(!namespaces.changed());
         fs::remove_file(&path).unwrap();

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long between two questions meanwhile.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Ways to peers, by index into `PEERS`; `None`: no answer yet.
+/// Ways to peers, by index into `PEERS`. `None`: there is none. A peer that is not in it has not
+/// answered; what was known of it may still be right.
 pub(super) type Hops = BTreeMap<u16, Option<PeerHop>>;
 
 /// Asks for the ways to all `peers`, waiting a moment for those that `known` says nothing about.
@@ -29,8 +30,8 @@ pub(super) async fn find(
     let deadline = Instant::now() + PATIENCE;
     loop {
         let (hops, problems) = ask(netlink, peers).await;
-        let new = |index: &u16| peers.get(index).is_some_and(|peer| !known(peer.addr));
-        let waits = hops.iter().any(|(index, hop)| hop.is_none() && new(index));
+        let waits =
+            peers.iter().any(|(index, peer)| !hops.contains_key(index) && !known(peer.addr));
         if !waits || Instant::now() >= deadline {
             return (hops, problems);
         }
@@ -42,18 +43,18 @@ async fn ask(netlink: &Netlink, peers: &BTreeMap<u16, PeerContents>) -> (Hops, V
     let (mut hops, mut problems) = (Hops::new(), Vec::new());
     for (&index, peer) in peers {
         let addr = Ipv4Addr::from(peer.addr);
-        let hop = match network::next_hop(netlink, addr).await {
-            Ok(Some(hop)) => Some(peer_hop(hop)),
+        match network::next_hop(netlink, addr).await {
+            Ok(Some(hop)) => {
+                hops.insert(index, Some(peer_hop(hop)));
+            }
             Ok(None) => {
                 problems.push(format!("node {}: no ARP answer on the way to {addr}", peer.name));
-                None
             }
             Err(error) => {
                 problems.push(format!("node {}: {error}", peer.name));
-                None
+                hops.insert(index, None);
             }
-        };
-        hops.insert(index, hop);
+        }
     }
     (hops, problems)
 }

@@ -60,7 +60,8 @@ enum Said {
 pub async fn run(options: Options) -> Result<(), AgentError> {
     let mut triggers = Triggers::new(ConfigFile::new(&options.config))?;
     let mut agent = Agent::start(options)?;
-    agent.first_file().await?;
+    let first = agent.first_file().await;
+    agent.leave_nothing_if_failed(first)?;
     loop {
         if let Some(desired) = &agent.desired {
             triggers.namespaces.watch(desired, &agent.options.node);
@@ -79,9 +80,8 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
 /// What prevents it.
 pub async fn once(options: Options) -> Result<(), AgentError> {
     let mut agent = Agent::start(options)?;
-    let desired = agent.read()?;
-    agent.accept(desired);
-    agent.act(Trigger::Config).await?;
+    let first = agent.try_first_file().await;
+    agent.leave_nothing_if_failed(first)?;
     while let Some(due) = agent.next_due() {
         tokio::time::sleep_until(due.into()).await;
         agent.act(Trigger::Due).await?;
@@ -119,14 +119,26 @@ impl Agent {
 
     /// The first file: refused for good where nothing is forwarded, else waited for.
     async fn first_file(&mut self) -> Result<(), AgentError> {
-        match self.read() {
-            Err(error) if Bench::is_forwarding(&self.options) => self.refuse(&error),
-            Err(error) => Err(error),
-            Ok(desired) => {
-                self.accept(desired);
-                self.act(Trigger::Config).await
+        match self.try_first_file().await {
+            Err(error) if error.is_config() && Bench::is_forwarding(&self.options) => {
+                self.refuse(&error)
             }
+            outcome => outcome,
         }
+    }
+
+    async fn try_first_file(&mut self) -> Result<(), AgentError> {
+        let desired = self.read()?;
+        self.accept(desired);
+        self.act(Trigger::Config).await
+    }
+
+    /// Where nothing is pinned, no file of ours stays either.
+    fn leave_nothing_if_failed(&self, outcome: Result<(), AgentError>) -> Result<(), AgentError> {
+        if outcome.is_err() && !Bench::is_forwarding(&self.options) {
+            Record::remove(&self.options.state_dir)?;
+        }
+        outcome
     }
 
     /// Reads the file again; one that is invalid, or that this node cannot follow, is refused.
@@ -145,7 +157,15 @@ impl Agent {
     }
 
     async fn look_again(&mut self, cause: Trigger) -> Result<(), AgentError> {
-        if let Err(error) = self.act(cause).await {
+        let outcome = match (cause, &mut self.bench) {
+            (Trigger::Neighbours, Some(bench)) => match bench.refresh_hops().await {
+                Ok(true) => Ok(()),
+                Ok(false) => self.act(cause).await,
+                Err(error) => Err(error),
+            },
+            _ => self.act(cause).await,
+        };
+        if let Err(error) = outcome {
             error!("{error}; trying again in a few seconds");
             self.tell_problems(vec![error.to_string()])?;
         }
@@ -191,7 +211,7 @@ impl Agent {
         let now = Instant::now();
         let held = holds.held(&desired, &self.options.node, now);
         let desired = self.leaving.linger(desired, now);
-        let mut bench = Bench::for_state(self.bench.take(), &self.options, &desired)?;
+        let mut bench = Bench::for_state(self.bench.take(), &self.options, &desired).await?;
         let round = bench.round(&desired, &held, &self.options).await;
         self.bench = Some(bench);
         self.tell(cause, round?, held.len())

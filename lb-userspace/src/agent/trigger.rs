@@ -35,8 +35,10 @@ pub(super) enum Trigger {
     Namespace,
     /// A hold ended.
     Due,
-    /// The node's interfaces, addresses, routes or neighbours changed.
+    /// The node's interfaces, addresses or routes changed.
     Network,
+    /// Only neighbours changed.
+    Neighbours,
     /// Time to compare and repair.
     Reconcile,
     /// SIGTERM or SIGINT.
@@ -54,8 +56,8 @@ pub(super) struct Triggers {
     int: Signal,
     poll: Interval,
     network: Pin<Box<dyn Stream<Item = HostEvent>>>,
-    /// When changes of the network that were seen are to be followed.
-    network_due: Option<Instant>,
+    /// Changes of the network that were seen, and when they are to be followed.
+    seen: Option<(Trigger, Instant)>,
 }
 
 impl Triggers {
@@ -73,7 +75,7 @@ impl Triggers {
             int: signal(SignalKind::interrupt())?,
             poll: calm(POLL),
             network: Box::pin(watch(RECONCILE)?),
-            network_due: None,
+            seen: None,
         })
     }
 
@@ -90,14 +92,13 @@ impl Triggers {
                 }
                 () = at(due) => return Trigger::Due,
                 _ = self.poll.tick() => if let Some(trigger) = self.look() { return trigger },
-                () = at(self.network_due) => {
-                    self.network_due = None;
-                    return Trigger::Network;
+                () = at(self.seen.map(|(_, due)| due)) => {
+                    return self.seen.take().map_or(Trigger::Reconcile, |(trigger, _)| trigger);
                 }
-                event = self.network.next() => if event == Some(HostEvent::ALL) {
-                    return Trigger::Reconcile;
-                } else {
-                    self.network_due.get_or_insert_with(|| Instant::now() + CALM);
+                event = self.network.next() => match event.and_then(trigger_of) {
+                    Some(Trigger::Reconcile) => return Trigger::Reconcile,
+                    Some(trigger) => self.seen = Some(gather(self.seen, trigger)),
+                    None => {}
                 },
             }
         }
@@ -117,6 +118,27 @@ impl fmt::Debug for Triggers {
     }
 }
 
+/// What a change of the node's network asks for.
+fn trigger_of(event: HostEvent) -> Option<Trigger> {
+    match event {
+        HostEvent::ALL => Some(Trigger::Reconcile),
+        HostEvent { namespaces: true, .. } => Some(Trigger::Namespace),
+        HostEvent { links: false, addresses: false, routes: false, .. } => {
+            event.neighbours.then_some(Trigger::Neighbours)
+        }
+        _ => Some(Trigger::Network),
+    }
+}
+
+/// Adds a change to those seen before; the first one says when they are followed.
+fn gather(seen: Option<(Trigger, Instant)>, new: Trigger) -> (Trigger, Instant) {
+    match seen {
+        Some((Trigger::Neighbours, due)) => (new, due),
+        Some(seen) => seen,
+        None => (new, Instant::now() + CALM),
+    }
+}
+
 /// Ends at `instant`; never where there is none.
 async fn at(instant: Option<Instant>) {
     match instant {
@@ -131,4 +153,35 @@ fn calm(period: Duration) -> Interval {
     interval.reset();
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: HostEvent = HostEvent {
+        links: false,
+        addresses: false,
+        routes: false,
+        neighbours: false,
+        namespaces: false,
+    };
+
+    #[test]
+    fn neighbours_alone_ask_for_little() {
+        assert_eq!(trigger_of(NONE), None);
+        let neighbours = HostEvent { neighbours: true, ..NONE };
+        assert_eq!(trigger_of(neighbours), Some(Trigger::Neighbours));
+        let both = HostEvent { routes: true, ..neighbours };
+        assert_eq!(trigger_of(both), Some(Trigger::Network));
+        assert_eq!(trigger_of(HostEvent::ALL), Some(Trigger::Reconcile));
+    }
+
+    #[test]
+    fn a_larger_change_takes_the_smaller_ones_place_and_time() {
+        let first = gather(None, Trigger::Neighbours);
+        assert_eq!(gather(Some(first), Trigger::Network), (Trigger::Network, first.1));
+        let network = (Trigger::Network, first.1);
+        assert_eq!(gather(Some(network), Trigger::Neighbours), network);
+    }
 }
