@@ -3,18 +3,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
-    path::Path,
 };
 
-use lb_common::{addr::V4, leg::Leg, peer::PEER_RESOLVED};
+use lb_common::{addr::V4, peer::PEER_RESOLVED};
 
 use super::{
     AgentError, Options,
-    attach::{Attachments, Interfaces, Role},
+    attach::Attachments,
     egress::{self, journal_dir},
     hold::Holds,
-    hops::{self, Hops},
-    legs, ports,
+    hops, interfaces, legs, ports,
 };
 use crate::{
     compile::{self, MapContents, PeerContents},
@@ -26,7 +24,6 @@ use crate::{
         netns,
         network::{self, Interface},
         ports::Ports,
-        preflight,
     },
     model::{DesiredState, Node},
     observe,
@@ -94,7 +91,7 @@ impl Bench {
             other => {
                 drop(other);
                 let netlink = Netlink::here()?;
-                nics(&netlink, node, &options.pin_root).await?;
+                interfaces::nics(&netlink, node, &options.pin_root).await?;
                 Self::open(options, globals, netlink)
             }
         }
@@ -128,8 +125,8 @@ impl Bench {
         options: &Options,
     ) -> Result<Round, AgentError> {
         let node = node_of(desired, options)?;
-        let nics = nics(&self.netlink, node, &options.pin_root).await?;
-        let specs = legs::wanted(desired, &node.name, tunnel_mtu(mtu(&nics)));
+        let nics = interfaces::nics(&self.netlink, node, &options.pin_root).await?;
+        let specs = legs::wanted(desired, &node.name, tunnel_mtu(interfaces::mtu(&nics)));
         let mut round = Round::default();
         let legs = legs::ensure(&self.legs, &specs).await;
         round.problems.extend(legs.problems);
@@ -147,7 +144,8 @@ impl Bench {
         legs: &BTreeMap<String, LegState>,
         round: &mut Round,
     ) -> Result<(), AgentError> {
-        let links = self.attachments.attach(&mut self.dataplane, &interfaces(nics, legs))?;
+        let links =
+            self.attachments.attach(&mut self.dataplane, &interfaces::carriers(nics, legs))?;
         round.changes += links.len();
         let cgroup = self.attachments.attach_cgroup(&mut self.dataplane);
         round.problems.extend(cgroup.err().map(|error| error.to_string()));
@@ -174,11 +172,11 @@ impl Bench {
         let dataplane = &mut self.dataplane;
         round.count(dataplane.set_node(&self.node, self.globals.node_addr)?);
         for leg in legs.values() {
-            round.count(dataplane.set_leg(leg_element(leg))?);
+            round.count(dataplane.set_leg(interfaces::leg_element(leg))?);
         }
         round.changes += dataplane.set_own_addrs(&own)?;
-        self.devices = devices(nics, legs, &hops);
-        self.devices.extend(still_there(&self.netlink, &known).await?);
+        self.devices = interfaces::devices(nics, legs, &hops);
+        self.devices.extend(interfaces::still_there(&self.netlink, &known).await?);
         round.changes += dataplane.set_devices(&self.devices)?;
         round.changes += dataplane.apply(&wanted)?.writes;
         // Not counted: ways come and go with the network, that is no drift.
@@ -241,7 +239,7 @@ impl Bench {
             }
         }
         round.problems.extend(legs::prune(&self.legs, specs).await);
-        self.attachments.prune(&mut self.dataplane, &interfaces(nics, legs))?;
+        self.attachments.prune(&mut self.dataplane, &interfaces::carriers(nics, legs))?;
         Ok(())
     }
 
@@ -274,75 +272,4 @@ fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {
         gateway_mask: cluster.gateway.mask(),
         netns_cookie: netns::cookie()?,
     })
-}
-
-/// The interfaces that the file names, or the one that carries the node's address; all of them fit
-/// to carry the data plane.
-async fn nics(
-    netlink: &Netlink,
-    node: &Node,
-    pin_root: &Path,
-) -> Result<Vec<Interface>, AgentError> {
-    let own = own_programs(pin_root)?;
-    let problems = preflight::interfaces(netlink, node.address, &node.interfaces, &own).await?;
-    if !problems.is_empty() {
-        return Err(AgentError::Unfit { node: node.name.clone(), problems });
-    }
-    let all = network::interfaces(netlink).await?.into_iter();
-    let carries = |nic: &Interface| nic.addresses.iter().any(|(addr, _)| *addr == node.address);
-    let named = |nic: &Interface| node.interfaces.contains(&nic.link.name);
-    let by_address = node.interfaces.is_empty();
-    Ok(all.filter(|nic| if by_address { carries(nic) } else { named(nic) }).collect())
-}
-
-/// Ids of the programs that earlier agents attached by pinned links.
-fn own_programs(pin_root: &Path) -> Result<Vec<u32>, AgentError> {
-    match observe::Pins::open(pin_root) {
-        Ok(pins) => Ok(pins.links()?.into_iter().map(|link| link.program_id).collect()),
-        Err(_nothing_pinned) => Ok(Vec::new()),
-    }
-}
-
-/// The smallest MTU of the NICs, bytes.
-fn mtu(nics: &[Interface]) -> u16 {
-    let smallest = nics.iter().map(|nic| nic.link.mtu).min().unwrap_or_default();
-    smallest.try_into().unwrap_or(u16::MAX)
-}
-
-fn interfaces(nics: &[Interface], legs: &BTreeMap<String, LegState>) -> Interfaces {
-    let nics = nics.iter().map(|nic| (nic.link.name.clone(), Role::Nic));
-    nics.chain(legs.values().map(|leg| (leg.ifname.clone(), Role::Leg))).collect()
-}
-
-/// Every interface that the packet path may send to.
-fn devices(nics: &[Interface], legs: &BTreeMap<String, LegState>, hops: &Hops) -> BTreeSet<u32> {
-    let nics = nics.iter().map(|nic| nic.link.ifindex);
-    let hops = hops.values().flatten().map(|hop| hop.ifindex);
-    nics.chain(legs.values().map(|leg| leg.ifindex)).chain(hops).collect()
-}
-
-/// Interfaces of known ways that exist: a peer that does not answer just now keeps its way.
-async fn still_there(
-    netlink: &Netlink,
-    ways: &BTreeMap<V4, u32>,
-) -> Result<BTreeSet<u32>, AgentError> {
-    let mut there = BTreeSet::new();
-    for &ifindex in ways.values().collect::<BTreeSet<_>>() {
-        if netlink.link_at(ifindex).await?.is_some() {
-            there.insert(ifindex);
-        }
-    }
-    Ok(there)
-}
-
-const fn leg_element(leg: &LegState) -> Leg {
-    Leg {
-        ifindex: leg.ifindex,
-        netns_id: leg.netns_id,
-        addr: leg.addr.octets(),
-        task_mac: leg.task_mac,
-        host_mac: leg.host_mac,
-        mtu: leg.mtu,
-        reserved: [0; 6],
-    }
 }

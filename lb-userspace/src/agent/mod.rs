@@ -3,7 +3,7 @@
 //!
 //! `run` is its life, `trigger` and `changes` wake it, `hold` and `leaving` decide what must wait,
 //! `bench` with `legs`, `egress`, `ports`,
-//! `hops` and `attach` does the work, `voice` and `record` tell.
+//! `hops`, `interfaces` and `attach` does the work, `voice` and `record` tell.
 mod attach;
 mod bench;
 mod changes;
@@ -11,6 +11,7 @@ mod egress;
 mod error;
 mod hold;
 mod hops;
+mod interfaces;
 mod leaving;
 mod legs;
 mod lock;

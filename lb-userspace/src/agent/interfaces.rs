@@ -1,0 +1,100 @@
+//! The node's interfaces as the agent needs them: which ones are its NICs, which carry programs,
+//! which may be sent to.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use lb_common::{addr::V4, leg::Leg};
+
+use super::{
+    AgentError,
+    attach::{Interfaces, Role},
+    hops::Hops,
+};
+use crate::{
+    host::{
+        Netlink,
+        legs::LegState,
+        network::{self, Interface},
+        preflight,
+    },
+    model::Node,
+    observe,
+};
+
+/// The interfaces that the file names, or the one that carries the node's address; all of them fit
+/// to carry the data plane.
+pub(super) async fn nics(
+    netlink: &Netlink,
+    node: &Node,
+    pin_root: &Path,
+) -> Result<Vec<Interface>, AgentError> {
+    let own = own_programs(pin_root)?;
+    let problems = preflight::interfaces(netlink, node.address, &node.interfaces, &own).await?;
+    if !problems.is_empty() {
+        return Err(AgentError::Unfit { node: node.name.clone(), problems });
+    }
+    let all = network::interfaces(netlink).await?.into_iter();
+    let carries = |nic: &Interface| nic.addresses.iter().any(|(addr, _)| *addr == node.address);
+    let named = |nic: &Interface| node.interfaces.contains(&nic.link.name);
+    let by_address = node.interfaces.is_empty();
+    Ok(all.filter(|nic| if by_address { carries(nic) } else { named(nic) }).collect())
+}
+
+/// Ids of the programs that earlier agents attached by pinned links.
+fn own_programs(pin_root: &Path) -> Result<Vec<u32>, AgentError> {
+    match observe::Pins::open(pin_root) {
+        Ok(pins) => Ok(pins.links()?.into_iter().map(|link| link.program_id).collect()),
+        Err(_nothing_pinned) => Ok(Vec::new()),
+    }
+}
+
+/// The smallest MTU of the NICs, bytes.
+pub(super) fn mtu(nics: &[Interface]) -> u16 {
+    let smallest = nics.iter().map(|nic| nic.link.mtu).min().unwrap_or_default();
+    smallest.try_into().unwrap_or(u16::MAX)
+}
+
+/// The interfaces that carry programs.
+pub(super) fn carriers(nics: &[Interface], legs: &BTreeMap<String, LegState>) -> Interfaces {
+    let nics = nics.iter().map(|nic| (nic.link.name.clone(), Role::Nic));
+    nics.chain(legs.values().map(|leg| (leg.ifname.clone(), Role::Leg))).collect()
+}
+
+/// Every interface that the packet path may send to.
+pub(super) fn devices(
+    nics: &[Interface],
+    legs: &BTreeMap<String, LegState>,
+    hops: &Hops,
+) -> BTreeSet<u32> {
+    let nics = nics.iter().map(|nic| nic.link.ifindex);
+    let hops = hops.values().flatten().map(|hop| hop.ifindex);
+    nics.chain(legs.values().map(|leg| leg.ifindex)).chain(hops).collect()
+}
+
+/// Interfaces of known ways that exist: a peer that does not answer just now keeps its way.
+pub(super) async fn still_there(
+    netlink: &Netlink,
+    ways: &BTreeMap<V4, u32>,
+) -> Result<BTreeSet<u32>, AgentError> {
+    let mut there = BTreeSet::new();
+    for &ifindex in ways.values().collect::<BTreeSet<_>>() {
+        if netlink.link_at(ifindex).await?.is_some() {
+            there.insert(ifindex);
+        }
+    }
+    Ok(there)
+}
+
+pub(super) const fn leg_element(leg: &LegState) -> Leg {
+    Leg {
+        ifindex: leg.ifindex,
+        netns_id: leg.netns_id,
+        addr: leg.addr.octets(),
+        task_mac: leg.task_mac,
+        host_mac: leg.host_mac,
+        mtu: leg.mtu,
+        reserved: [0; 6],
+    }
+}
