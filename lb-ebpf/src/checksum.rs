@@ -86,7 +86,9 @@ impl Sum {
 #[cfg(not(target_arch = "bpf"))]
 #[must_use]
 pub fn sum_bytes(bytes: &[u8]) -> Sum {
-    bytes.chunks(2).fold(Sum::default(), |sum, pair| sum.add2([pair[0], pair.get(1).copied().unwrap_or(0)]))
+    bytes
+        .chunks(2)
+        .fold(Sum::default(), |sum, pair| sum.add2([pair[0], pair.get(1).copied().unwrap_or(0)]))
 }
 
 #[cfg(test)]

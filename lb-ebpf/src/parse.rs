@@ -8,7 +8,8 @@ use lb_common::{
 
 use crate::{
     headers::{
-        ETHERTYPE_IPV4, Eth, ICMP_PARAMETER, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, IPV4_PLAIN, Icmp, Ipv4Hdr, Tcp,
+        ETHERTYPE_IPV4, Eth, ICMP_PARAMETER, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, IPV4_PLAIN,
+        Icmp, Ipv4Hdr, Tcp,
     },
     packet::Packet,
 };
@@ -124,7 +125,13 @@ fn fragment_of(field: [u8; 2]) -> Fragment {
 }
 
 #[inline(always)]
-fn facts(ip: &Ipv4Hdr, fragment: Fragment, src_port: [u8; 2], dst_port: [u8; 2], flags: u8) -> Parsed {
+fn facts(
+    ip: &Ipv4Hdr,
+    fragment: Fragment,
+    src_port: [u8; 2],
+    dst_port: [u8; 2],
+    flags: u8,
+) -> Parsed {
     Parsed {
         kind: if ip.proto == TCP { Kind::Tcp } else { Kind::Udp },
         src: ip.src_addr,
@@ -151,7 +158,11 @@ fn parse_icmp<const BASE: usize>(packet: &Packet<'_>, ip: &Ipv4Hdr) -> Parse {
     let Some(quote) = packet.read::<Ipv4Hdr>(BASE + QUOTE) else { return Parse::NotOurs };
     let Some([a, b, c, d]) = packet.read::<[u8; 4]>(BASE + QUOTE_L4) else { return Parse::NotOurs };
     let later = fragment_of(quote.frags) == Fragment::Later;
-    if quote.vihl != IPV4_PLAIN || later || !matches!(quote.proto, TCP | UDP) || quote.src_addr != ip.dst_addr {
+    if quote.vihl != IPV4_PLAIN
+        || later
+        || !matches!(quote.proto, TCP | UDP)
+        || quote.src_addr != ip.dst_addr
+    {
         return Parse::NotOurs;
     }
     Parse::Packet(Parsed {

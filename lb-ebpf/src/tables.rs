@@ -6,7 +6,8 @@ use lb_common::{
     backend::Backend,
     drops::Reason,
     flow::{
-        FlowKey, FlowValue, FragKey, FragValue, NatKey, NatValue, SnatInKey, SnatInValue, SnatOutKey, SnatOutValue,
+        FlowKey, FlowValue, FragKey, FragValue, NatKey, NatValue, SnatInKey, SnatInValue,
+        SnatOutKey, SnatOutValue,
     },
     leg::Leg,
     peer::Peer,
@@ -69,7 +70,8 @@ pub trait Tables {
     /// Removes a `NAT` entry.
     fn nat_remove(&self, key: &NatKey<V4>);
     /// Looks up and changes an `EMBRYO` entry.
-    fn embryo<R>(&self, key: &NatKey<V4>, change: impl FnOnce(&mut NatValue<V4>) -> R) -> Option<R>;
+    fn embryo<R>(&self, key: &NatKey<V4>, change: impl FnOnce(&mut NatValue<V4>) -> R)
+    -> Option<R>;
     /// Adds an `EMBRYO` entry.
     fn embryo_insert(&self, key: &NatKey<V4>, value: &NatValue<V4>) -> bool;
     /// Looks up a `FLOWS` entry.

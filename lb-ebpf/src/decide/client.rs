@@ -52,7 +52,9 @@ impl TaskClient {
 #[inline(always)]
 pub fn task_client<T: Tables>(tables: &T, packet: &Packet<'_>, whole: bool) -> Option<TaskClient> {
     let Parse::Packet(mut parsed) = parse::<0>(packet) else { return None };
-    if parsed.kind == Kind::IcmpError || !(parsed.dst == tables.node_addr() || tables.is_own(parsed.dst)) {
+    if parsed.kind == Kind::IcmpError
+        || !(parsed.dst == tables.node_addr() || tables.is_own(parsed.dst))
+    {
         return None;
     }
     find_ports(tables, &mut parsed, Side::Task)?;
@@ -75,10 +77,13 @@ pub fn decide<T: Tables>(tables: &T, client: &mut TaskClient, verdict: &mut Verd
 #[inline(always)]
 fn verdict_of<T: Tables>(tables: &T, client: &mut TaskClient) -> Verdict {
     let Some(port) = published(tables, &client.parsed) else { return Verdict::pass() };
-    let Some(service) = tables.service(port.service) else { return Verdict::drop(Reason::Internal) };
+    let Some(service) = tables.service(port.service) else {
+        return Verdict::drop(Reason::Internal);
+    };
     count(tables, port.service, &client.parsed);
     let held = snat::held(tables, &client.parsed);
-    let Some((number, backend)) = choose(tables, port.service, service, &client.parsed, held) else {
+    let Some((number, backend)) = choose(tables, port.service, service, &client.parsed, held)
+    else {
         return Verdict::refuse(Reason::NoBackend, NODE_SELF);
     };
     let node_port = match held {
@@ -118,7 +123,8 @@ fn choose<T: Tables>(
     if let Some(held) = held
         && let Some(backend) = entry::backend(tables, service, held.backend)
         && backend.generation == held.generation
-        && (backend.state == STATE_ACTIVE || (backend.state != STATE_NONE && parsed.flags & SYN == 0))
+        && (backend.state == STATE_ACTIVE
+            || (backend.state != STATE_NONE && parsed.flags & SYN == 0))
     {
         return Some((held.backend, backend));
     }

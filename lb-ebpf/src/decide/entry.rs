@@ -19,7 +19,12 @@ use crate::{
 
 /// The row that a client's packet carries, or `None` if the service has nobody to offer.
 #[inline(always)]
-pub fn choose<T: Tables>(tables: &T, index: u16, service: &Service, parsed: &Parsed) -> Option<Row> {
+pub fn choose<T: Tables>(
+    tables: &T,
+    index: u16,
+    service: &Service,
+    parsed: &Parsed,
+) -> Option<Row> {
     if parsed.proto == UDP || service.scheduler == SCHEDULER_RR {
         return choose_cached(tables, index, service, parsed);
     }
@@ -28,7 +33,13 @@ pub fn choose<T: Tables>(tables: &T, index: u16, service: &Service, parsed: &Par
 
 #[inline(always)]
 fn hash<T: Tables>(tables: &T, service: &Service, parsed: &Parsed) -> u32 {
-    flow_hash(tables.hash_key(), service.seed, parsed.src, affine_port(service, parsed), parsed.proto)
+    flow_hash(
+        tables.hash_key(),
+        service.seed,
+        parsed.src,
+        affine_port(service, parsed),
+        parsed.proto,
+    )
 }
 
 #[inline(always)]
@@ -45,7 +56,12 @@ fn table_row<T: Tables>(tables: &T, service: &Service, hash: u32) -> Option<Row>
 /// The remembered backend while it lives (and, for a new connection, while it takes new flows),
 /// else the one whose turn it is.
 #[inline(always)]
-fn choose_cached<T: Tables>(tables: &T, index: u16, service: &Service, parsed: &Parsed) -> Option<Row> {
+fn choose_cached<T: Tables>(
+    tables: &T,
+    index: u16,
+    service: &Service,
+    parsed: &Parsed,
+) -> Option<Row> {
     let key = flow_key(service, parsed);
     let opens = parsed.kind == Kind::Tcp && parsed.flags & SYN != 0;
     if let Some(flow) = tables.flow(&key)

@@ -40,5 +40,11 @@ pub(super) fn remember<T: Tables>(tables: &T, parsed: &Parsed, side: Side) {
 
 #[inline(always)]
 fn key(parsed: &Parsed, side: Side) -> FragKey<lb_common::addr::V4> {
-    FragKey { src: parsed.src, dst: parsed.dst, id: parsed.id, proto: parsed.proto, side: side as u8 }
+    FragKey {
+        src: parsed.src,
+        dst: parsed.dst,
+        id: parsed.id,
+        proto: parsed.proto,
+        side: side as u8,
+    }
 }

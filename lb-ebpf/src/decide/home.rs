@@ -47,7 +47,9 @@ pub struct Arrival<'a> {
 /// of a task here. What is rare is a function of its own, for the sake of the stack.
 #[inline(always)]
 pub fn route<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
-    let Some(service) = tables.service(arrival.port.service) else { return Verdict::drop(Reason::Internal) };
+    let Some(service) = tables.service(arrival.port.service) else {
+        return Verdict::drop(Reason::Internal);
+    };
     let opens = opens(arrival.parsed);
     let Some(owner) = backend(tables, service, arrival.row.owner()) else {
         return if opens { refuse(arrival, Reason::TaskGone) } else { follow(tables, arrival) };
@@ -97,7 +99,9 @@ fn local_leg<T: Tables>(tables: &T, backend: &Backend) -> Option<Leg> {
 /// A SYN or datagram goes to the owner and to nobody else.
 #[inline(never)]
 fn begin<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
-    let Some(service) = tables.service(arrival.port.service) else { return Verdict::drop(Reason::Internal) };
+    let Some(service) = tables.service(arrival.port.service) else {
+        return Verdict::drop(Reason::Internal);
+    };
     let owner = backend(tables, service, arrival.row.owner());
     let Some(leg) = owner.and_then(|owner| local_leg(tables, &owner)) else {
         return refuse(arrival, Reason::TaskGone);
@@ -115,7 +119,9 @@ fn begin<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
 /// hop, so that a frame never travels in circles.
 #[inline(never)]
 fn follow<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
-    let Some(service) = tables.service(arrival.port.service) else { return Verdict::drop(Reason::Internal) };
+    let Some(service) = tables.service(arrival.port.service) else {
+        return Verdict::drop(Reason::Internal);
+    };
     let flow = home_flow(arrival, service);
     let mut row = arrival.row;
     let mut step = 0;
@@ -137,7 +143,13 @@ fn follow<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
 }
 
 #[inline(always)]
-fn forward<T: Tables>(tables: &T, arrival: &Arrival<'_>, peer: u16, row: Row, step: usize) -> Verdict {
+fn forward<T: Tables>(
+    tables: &T,
+    arrival: &Arrival<'_>,
+    peer: u16,
+    row: Row,
+    step: usize,
+) -> Verdict {
     if step != 0 {
         tables.stats(arrival.port.service, |stats| stats.second_chances += 1);
     }

@@ -35,7 +35,11 @@ pub enum Arriving {
 #[inline(always)]
 pub fn sort<T: Tables>(tables: &T, packet: &Packet<'_>) -> Option<Arriving> {
     let Parse::Packet(parsed) = parse::<0>(packet) else { return None };
-    Some(if is_tunnel(tables, &parsed) { Arriving::Tunnel(parsed.src) } else { Arriving::Client(parsed) })
+    Some(if is_tunnel(tables, &parsed) {
+        Arriving::Tunnel(parsed.src)
+    } else {
+        Arriving::Client(parsed)
+    })
 }
 
 /// What a frame on one of the mesh's two VNIs holds.
@@ -73,7 +77,12 @@ fn is_tunnel<T: Tables>(tables: &T, parsed: &Parsed) -> bool {
 
 /// A client's packet from another node, whose outer source is `outer`.
 #[inline(always)]
-pub fn forwarded<T: Tables>(tables: &T, packet: &Packet<'_>, outer: V4, inner: &mut Parsed) -> Verdict {
+pub fn forwarded<T: Tables>(
+    tables: &T,
+    packet: &Packet<'_>,
+    outer: V4,
+    inner: &mut Parsed,
+) -> Verdict {
     let Some(sender) = sender(tables, outer) else { return Verdict::drop(Reason::UnknownPeer) };
     let Some(eth) = packet.read::<Eth>(OUTER_LEN) else { return Verdict::drop(Reason::Malformed) };
     let (row, entry_addr) = wire::carried(eth.dst, eth.src);
@@ -94,7 +103,8 @@ pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &Parsed) -> Verdict {
     if sender(tables, outer).is_none() {
         return Verdict::drop(Reason::UnknownPeer);
     }
-    let known = inner.fragment == Fragment::Later || is_published(tables, inner.proto, inner.src_port);
+    let known =
+        inner.fragment == Fragment::Later || is_published(tables, inner.proto, inner.src_port);
     if !known || !(inner.src == tables.node_addr() || tables.is_own(inner.src)) {
         return Verdict::drop(Reason::ForgedReply);
     }
@@ -153,7 +163,9 @@ pub fn client<T: Tables>(tables: &T, parsed: &mut Parsed) -> Verdict {
 
 #[inline(always)]
 fn enter<T: Tables>(tables: &T, parsed: &Parsed, port: PublishedPort) -> Verdict {
-    let row = tables.service(port.service).and_then(|service| entry::choose(tables, port.service, service, parsed));
+    let row = tables
+        .service(port.service)
+        .and_then(|service| entry::choose(tables, port.service, service, parsed));
     let arrival = Arrival {
         parsed,
         port,
@@ -202,7 +214,11 @@ pub(super) fn is_published<T: Tables>(tables: &T, proto: u8, port: [u8; 2]) -> b
 /// Gateway legs are no addresses of the wire: nothing from outside reaches them but by a port.
 #[inline(always)]
 fn from_outside_to_leg<T: Tables>(tables: &T, parsed: &Parsed) -> Verdict {
-    if in_gateway_subnet(tables, parsed.dst) { Verdict::drop(Reason::LegFromOutside) } else { Verdict::pass() }
+    if in_gateway_subnet(tables, parsed.dst) {
+        Verdict::drop(Reason::LegFromOutside)
+    } else {
+        Verdict::pass()
+    }
 }
 
 /// Whether an address belongs to this node's gateway legs, the node's own end included.
@@ -211,4 +227,3 @@ pub(super) fn in_gateway_subnet<T: Tables>(tables: &T, addr: V4) -> bool {
     let mask = u32::from_ne_bytes(tables.gateway_mask());
     (u32::from_ne_bytes(addr) ^ u32::from_ne_bytes(tables.gateway_addr())) & mask == 0
 }
-

@@ -36,9 +36,14 @@ pub struct LegPacket {
 /// Decides about a frame from the task behind interface `ifindex`. `whole` says that the packet goes
 /// out as it is, not cut into segments first. `None`: the kernel's.
 #[inline(always)]
-pub fn leg<T: Tables>(tables: &T, packet: &Packet<'_>, ifindex: u32, whole: bool) -> Option<LegPacket> {
+pub fn leg<T: Tables>(
+    tables: &T,
+    packet: &Packet<'_>,
+    ifindex: u32,
+    whole: bool,
+) -> Option<LegPacket> {
     let Parse::Packet(mut parsed) = parse::<0>(packet) else { return None };
-    let decided = |verdict, parsed| Some(LegPacket { verdict, parsed});
+    let decided = |verdict, parsed| Some(LegPacket { verdict, parsed });
     let sender = tables.leg(leg_index(parsed.src)).filter(|leg| is_from(leg, parsed.src, ifindex));
     let Some(sender) = sender else { return decided(Verdict::drop(Reason::LegSpoof), parsed) };
     if !whole {
@@ -81,8 +86,12 @@ fn reply<T: Tables>(tables: &T, parsed: &Parsed) -> Option<Verdict> {
         stats.reply_packets += 1;
         stats.reply_bytes += u64::from(parsed.total_len);
     });
-    let nat =
-        Nat { src: value.dialled, dst: parsed.dst, src_port: value.dialled_port, dst_port: value.client_port };
+    let nat = Nat {
+        src: value.dialled,
+        dst: parsed.dst,
+        src_port: value.dialled_port,
+        dst_port: value.client_port,
+    };
     Some(receiver(tables, parsed, &value, nat))
 }
 

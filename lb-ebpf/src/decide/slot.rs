@@ -127,7 +127,8 @@ enum Found {
 /// Whether this task has the flow under the client's own port: what nearly all packets find.
 #[inline(always)]
 pub(super) fn known<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> bool {
-    flow.parsed.flags & RST == 0 && tables.nat(&flow.key(leg), |value| flow.touch(value)) == Some(Found::Mine)
+    flow.parsed.flags & RST == 0
+        && tables.nat(&flow.key(leg), |value| flow.touch(value)) == Some(Found::Mine)
 }
 
 /// The client port towards this task of a flow that exists: known, or rebuilt from the task's
@@ -169,12 +170,7 @@ fn look_up<T: Tables>(tables: &T, flow: &HomeFlow<'_>, key: &NatKey<V4>) -> Opti
 /// Second chance, first half: the entry is gone, but the task's namespace knows the connection.
 /// Alternatives come first, since a flow that has one would else be taken for its twin.
 #[inline(always)]
-fn rebuild<T: Tables>(
-    tables: &T,
-    flow: &HomeFlow<'_>,
-    leg: &Leg,
-    key: &mut NatKey<V4>,
-) -> Slot {
+fn rebuild<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg, key: &mut NatKey<V4>) -> Slot {
     let mut attempt = ALTERNATIVES;
     loop {
         key.client_port = flow.client_port(attempt);

@@ -41,7 +41,8 @@ pub(super) fn hold<T: Tables>(
         Some(value) => value.node_port,
         None => allocate(tables, &key)?,
     };
-    tables.snat_out_insert(&key, &SnatOutValue { node_port, backend, generation, reserved: [0; 3] });
+    tables
+        .snat_out_insert(&key, &SnatOutValue { node_port, backend, generation, reserved: [0; 3] });
     Some(node_port)
 }
 
@@ -59,12 +60,19 @@ fn out_key(parsed: &Parsed) -> SnatOutKey<V4> {
 
 #[inline(always)]
 fn still_ours<T: Tables>(tables: &T, key: &SnatOutKey<V4>, node_port: [u8; 2]) -> bool {
-    tables.snat_in(&SnatInKey { node_port, proto: key.proto, reserved: 0 }).is_some_and(|value| value == back(key))
+    tables
+        .snat_in(&SnatInKey { node_port, proto: key.proto, reserved: 0 })
+        .is_some_and(|value| value == back(key))
 }
 
 #[inline(always)]
 fn back(key: &SnatOutKey<V4>) -> SnatInValue<V4> {
-    SnatInValue { task: key.task, dialled: key.dialled, task_port: key.task_port, dialled_port: key.dialled_port }
+    SnatInValue {
+        task: key.task,
+        dialled: key.dialled,
+        task_port: key.task_port,
+        dialled_port: key.dialled_port,
+    }
 }
 
 #[inline(always)]
@@ -74,7 +82,8 @@ fn allocate<T: Tables>(tables: &T, key: &SnatOutKey<V4>) -> Option<[u8; 2]> {
         attempt += 1;
         let node_port = (tables.random() as u16 | FIRST_PORT).to_be_bytes();
         let entry = SnatInKey { node_port, proto: key.proto, reserved: 0 };
-        if !is_published(tables, key.proto, node_port) && tables.snat_in_insert(&entry, &back(key)) {
+        if !is_published(tables, key.proto, node_port) && tables.snat_in_insert(&entry, &back(key))
+        {
             return Some(node_port);
         }
     }
@@ -88,7 +97,11 @@ pub(super) fn connection<T: Tables>(tables: &T, reply: &Flow) -> Option<SnatInVa
     if reply.dst != tables.node_addr() {
         return None;
     }
-    let flow = tables.snat_in(&SnatInKey { node_port: reply.dst_port, proto: reply.proto, reserved: 0 })?;
+    let flow = tables.snat_in(&SnatInKey {
+        node_port: reply.dst_port,
+        proto: reply.proto,
+        reserved: 0,
+    })?;
     (flow.dialled == reply.src && flow.dialled_port == reply.src_port).then_some(flow)
 }
 

@@ -1,9 +1,6 @@
 //! The way to a client: the node's own routes and neighbours.
 
-use aya_ebpf::{
-    bindings::bpf_fib_lookup as FibParams,
-    helpers::generated::bpf_fib_lookup,
-};
+use aya_ebpf::{bindings::bpf_fib_lookup as FibParams, helpers::generated::bpf_fib_lookup};
 use lb_common::addr::{Mac, V4};
 
 const AF_INET: u8 = 2;

@@ -25,8 +25,17 @@ pub(super) fn resolved(kernel: &Kernel, peer: u16) -> Option<Peer> {
 
 /// A frame that carries a client's packet to its home.
 #[inline(always)]
-pub(super) fn forward(kernel: &Kernel, parsed: &Parsed, inner_len: u16, verdict: &Verdict) -> Tunnel {
-    Tunnel { vni: kernel.mesh_vni(), macs: wire::carry(verdict.row, verdict.entry), ..tunnel(kernel, parsed, inner_len) }
+pub(super) fn forward(
+    kernel: &Kernel,
+    parsed: &Parsed,
+    inner_len: u16,
+    verdict: &Verdict,
+) -> Tunnel {
+    Tunnel {
+        vni: kernel.mesh_vni(),
+        macs: wire::carry(verdict.row, verdict.entry),
+        ..tunnel(kernel, parsed, inner_len)
+    }
 }
 
 /// A frame that carries a reply to the entry node.

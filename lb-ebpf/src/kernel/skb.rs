@@ -4,17 +4,16 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{
-        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
+        bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
         tcx_action_base::{TCX_DROP, TCX_NEXT},
     },
-    helpers::generated::{bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_tail},
+    helpers::generated::{
+        bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_tail,
+    },
     programs::TcContext,
 };
-use lb_common::{
-    addr::Mac,
-    drops::Reason,
-    wire::OUTER_LEN,
-};
+use lb_common::{addr::Mac, drops::Reason, wire::OUTER_LEN};
 
 use super::{
     Kernel,
@@ -65,9 +64,15 @@ pub fn run_leg(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub fn run_client(ctx: &TcContext) -> i32 {
     let kernel = Kernel::new(ctx.as_ptr());
-    let Some(mut client) = task_client(&kernel, &packet(ctx), is_whole(ctx)) else { return TCX_NEXT };
+    let Some(mut client) = task_client(&kernel, &packet(ctx), is_whole(ctx)) else {
+        return TCX_NEXT;
+    };
     let mut verdict = Verdict::pass();
-    if decide(&kernel, &mut client, &mut verdict) { enter(ctx, &client, &verdict) } else { TCX_NEXT }
+    if decide(&kernel, &mut client, &mut verdict) {
+        enter(ctx, &client, &verdict)
+    } else {
+        TCX_NEXT
+    }
 }
 
 #[inline(always)]
@@ -92,7 +97,9 @@ pub fn run_node(ctx: &TcContext) -> i32 {
     if !is_mesh(&kernel, &packet) {
         return TCX_NEXT;
     }
-    let Some(Inner { parsed: inner, is_reply: true }) = unwrap(&kernel, &packet) else { return TCX_NEXT };
+    let Some(Inner { parsed: inner, is_reply: true }) = unwrap(&kernel, &packet) else {
+        return TCX_NEXT;
+    };
     match replied(&kernel, outer, &inner).action {
         Action::Unpack => finish(&kernel, unpack(ctx, &inner)),
         _ => TCX_NEXT,
@@ -129,7 +136,9 @@ fn reply(ctx: &TcContext, kernel: &Kernel, verdict: &Verdict, parsed: &Parsed) -
     match verdict.action {
         Action::ToTask => into_leg(ctx, kernel, verdict.index),
         Action::ToClient => to_client(ctx, &verdict.nat),
-        Action::ToEntry => into_tunnel(ctx, kernel, verdict.index, &output::reply(kernel, parsed, inner_len(ctx))),
+        Action::ToEntry => {
+            into_tunnel(ctx, kernel, verdict.index, &output::reply(kernel, parsed, inner_len(ctx)))
+        }
         _ => Err(Reason::Internal),
     }
 }
@@ -199,7 +208,9 @@ fn clamp_answer(ctx: &TcContext, kernel: &Kernel, parsed: &Parsed) -> Result<(),
 #[inline(always)]
 fn into_tunnel(ctx: &TcContext, kernel: &Kernel, peer: u16, tunnel: &Tunnel) -> Outcome {
     let peer = output::resolved(kernel, peer).ok_or(Reason::NoNextHop)?;
-    let flags = u64::from(BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP) | ENCAP_L2_ETH | ENCAP_L2;
+    let flags = u64::from(BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP)
+        | ENCAP_L2_ETH
+        | ENCAP_L2;
     adjust_room(ctx, OUTER_LEN as i32, flags)?;
     TunnelHeader::new(&peer, tunnel).store(&view(ctx)).ok_or(Reason::Internal)?;
     redirect(peer.ifindex)

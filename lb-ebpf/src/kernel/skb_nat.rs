@@ -103,7 +103,9 @@ fn replace_l3(ctx: &TcContext, difference: Sum) -> Result<(), Reason> {
 #[inline(always)]
 fn replace_l4(ctx: &TcContext, at: usize, difference: Sum, flags: u64) -> Result<(), Reason> {
     // SAFETY: as in `replace_l3`; size 0 in `flags` means that `difference` is one.
-    match unsafe { bpf_l4_csum_replace(ctx.skb.skb, at as u32, 0, difference.fold32().into(), flags) } {
+    match unsafe {
+        bpf_l4_csum_replace(ctx.skb.skb, at as u32, 0, difference.fold32().into(), flags)
+    } {
         0 => Ok(()),
         _ => Err(Reason::Internal),
     }

@@ -78,7 +78,13 @@ fn dial(ctx: &SockAddrContext) -> Option<()> {
 /// A backend for this socket; the same one for every datagram of an unconnected socket as long as
 /// it owns the row.
 #[inline(always)]
-fn pick(kernel: &Kernel, port: PublishedPort, dialled_port: [u8; 2], cookie: u64, proto: u8) -> Option<Endpoint> {
+fn pick(
+    kernel: &Kernel,
+    port: PublishedPort,
+    dialled_port: [u8; 2],
+    cookie: u64,
+    proto: u8,
+) -> Option<Endpoint> {
     let service = kernel.service(port.service)?;
     let turn = turn(kernel, port.service, service, cookie, proto);
     let row = kernel.row(service.row_range()?.pick(turn))?;

@@ -13,7 +13,8 @@ use lb_common::{
     backend::Backend,
     drops::Reason,
     flow::{
-        FlowKey, FlowValue, FragKey, FragValue, NatKey, NatValue, SnatInKey, SnatInValue, SnatOutKey, SnatOutValue,
+        FlowKey, FlowValue, FragKey, FragValue, NatKey, NatValue, SnatInKey, SnatInValue,
+        SnatOutKey, SnatOutValue,
     },
     leg::Leg,
     peer::{PEER_PRESENT, Peer},
@@ -264,7 +265,8 @@ fn socket_state(ctx: *mut core::ffi::c_void, key: &NatKey<V4>, netns: u64) -> Op
     let mut tuple = [
         u32::from_ne_bytes(key.client),
         u32::from_ne_bytes(key.task),
-        u32::from(u16::from_ne_bytes(key.client_port)) | u32::from(u16::from_ne_bytes(key.target_port)) << 16,
+        u32::from(u16::from_ne_bytes(key.client_port))
+            | u32::from(u16::from_ne_bytes(key.target_port)) << 16,
     ];
     let tuple = (&raw mut tuple).cast::<bpf_sock_tuple>();
     // SAFETY: `ctx` is the running program's, `tuple` points at twelve initialised bytes.

@@ -1,12 +1,7 @@
 //! The MSS option of a SYN or SYN+ACK (RFC 9293 §3.7.1), lowered to what every path of the mesh
 //! carries, so that neither end ever sends a segment that needs cutting.
 
-use crate::{
-    checksum::Sum,
-    headers::Tcp,
-    packet::Packet,
-    parse::L4,
-};
+use crate::{checksum::Sum, headers::Tcp, packet::Packet, parse::L4};
 
 /// Where the option's value stands and what it changes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

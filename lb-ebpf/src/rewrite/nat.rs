@@ -27,7 +27,9 @@ pub struct Plan {
 pub fn plan(parsed: &Parsed, nat: &Nat) -> Plan {
     Plan {
         addresses: Sum::default().replace4(parsed.src, nat.src).replace4(parsed.dst, nat.dst),
-        ports: Sum::default().replace2(parsed.src_port, nat.src_port).replace2(parsed.dst_port, nat.dst_port),
+        ports: Sum::default()
+            .replace2(parsed.src_port, nat.src_port)
+            .replace2(parsed.dst_port, nat.dst_port),
     }
 }
 
@@ -86,7 +88,8 @@ fn translate_error(packet: &Packet<'_>, parsed: &Parsed, nat: &Nat) -> Option<()
 #[inline(always)]
 pub fn translate_quote(packet: &Packet<'_>, nat: &Nat) -> Option<Sum> {
     let mut quote = packet.read::<Ipv4Hdr>(QUOTE)?;
-    let addresses = Sum::default().replace4(quote.src_addr, nat.dst).replace4(quote.dst_addr, nat.src);
+    let addresses =
+        Sum::default().replace4(quote.src_addr, nat.dst).replace4(quote.dst_addr, nat.src);
     let check = addresses.update(quote.check);
     let sum = addresses.replace2(quote.check, check);
     quote.check = check;

@@ -6,8 +6,8 @@ use lb_common::port::{ICMP, TCP};
 use crate::{
     checksum::Sum,
     headers::{
-        ACK, CODE_FRAG_NEEDED, CODE_PORT, ETHERTYPE_IPV4, Eth, FIN, Header, ICMP_UNREACHABLE, IPV4_PLAIN, Icmp, Ipv4Hdr, RST,
-        SYN, Tcp,
+        ACK, CODE_FRAG_NEEDED, CODE_PORT, ETHERTYPE_IPV4, Eth, FIN, Header, ICMP_UNREACHABLE,
+        IPV4_PLAIN, Icmp, Ipv4Hdr, RST, SYN, Tcp,
     },
     packet::Packet,
     parse::{ETH_LEN, IP_LEN, L4, QUOTE, QUOTE_L4},

@@ -33,7 +33,8 @@ pub struct TunnelHeader {
 
 // SAFETY: made of headers only, which have alignment 1 and no padding, as the assert confirms.
 unsafe impl Header for TunnelHeader {}
-const _: () = assert!(align_of::<TunnelHeader>() == 1 && size_of::<TunnelHeader>() == OUTER_LEN + 14);
+const _: () =
+    assert!(align_of::<TunnelHeader>() == 1 && size_of::<TunnelHeader>() == OUTER_LEN + 14);
 
 /// What a tunnel frame needs besides its peer.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +69,12 @@ impl TunnelHeader {
                 len: udp_len.to_be_bytes(),
                 check: [0; 2],
             },
-            vxlan: VxlanHdr { flags: VXLAN_FLAGS, _reserved1: [0; 3], vni: [a, b, c], _reserved2: 0 },
+            vxlan: VxlanHdr {
+                flags: VXLAN_FLAGS,
+                _reserved1: [0; 3],
+                vni: [a, b, c],
+                _reserved2: 0,
+            },
             inner: Eth { dst: tunnel.macs.0, src: tunnel.macs.1, ether_type: ETHERTYPE_IPV4 },
         }
     }
@@ -115,7 +121,9 @@ pub fn outer_ip_sum(own: V4, addr: V4) -> u16 {
 #[inline(always)]
 #[must_use]
 pub fn source_port(parsed: &Parsed) -> u16 {
-    let addresses = u64::from(u32::from_ne_bytes(parsed.src)) << 32 | u64::from(u32::from_ne_bytes(parsed.dst));
-    let ports = u64::from(u16::from_ne_bytes(parsed.src_port)) << 16 | u64::from(u16::from_ne_bytes(parsed.dst_port));
+    let addresses =
+        u64::from(u32::from_ne_bytes(parsed.src)) << 32 | u64::from(u32::from_ne_bytes(parsed.dst));
+    let ports = u64::from(u16::from_ne_bytes(parsed.src_port)) << 16
+        | u64::from(u16::from_ne_bytes(parsed.dst_port));
     0xc000 | (mix(addresses ^ ports.rotate_left(16)) as u16 & 0x3fff)
 }

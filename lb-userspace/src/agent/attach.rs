@@ -88,7 +88,10 @@ fn attach(
     role: Role,
 ) -> Result<Vec<String>, AttachError> {
     Ok(match role {
-        Role::Leg => vec![dataplane.attach_tcx(TcProgram::Leg, interface)?.link],
+        Role::Leg => vec![
+            dataplane.attach_tcx(TcProgram::Leg, interface)?.link,
+            dataplane.attach_tcx(TcProgram::Client, interface)?.link,
+        ],
         Role::Nic => vec![
             dataplane.attach_tcx(TcProgram::Node, interface)?.link,
             dataplane.attach_xdp(interface)?.link,

@@ -63,7 +63,7 @@ impl Dataplane {
         which: TcProgram,
         interface: &str,
     ) -> Result<Attached, AttachError> {
-        let link = link_name("tcx", interface);
+        let link = link_name(which.link_kind(), interface);
         let old = live(&self.pins.link(&link), &tcx_programs(interface)?)?;
         let replaced = old.is_some();
         let program: &mut SchedClassifier = program(&mut self.ebpf, which.name())?;
@@ -86,7 +86,7 @@ impl Dataplane {
     /// # Errors
     /// [`AttachError::Link`].
     pub fn detach_interface(&mut self, interface: &str) -> Result<Vec<String>, AttachError> {
-        let links = [link_name("xdp", interface), link_name("tcx", interface)];
+        let links = ["xdp", "tcx", "tcx2"].map(|kind| link_name(kind, interface));
         let removed = links.into_iter().filter_map(|link| self.remove_link(&link).transpose());
         removed.collect()
     }
@@ -99,12 +99,12 @@ impl Dataplane {
         let mut removed = Vec::new();
         for link in list(&self.pins.links_dir())? {
             // An interface that cannot be asked about is gone.
-            let on_interface = match (interface_of(&link, "xdp"), interface_of(&link, "tcx")) {
-                (Some(interface), _) => {
+            let on_interface = match on_interface(&link) {
+                Some((Hook::Xdp, interface)) => {
                     xdp_program(&interface).ok().flatten().into_iter().collect()
                 }
-                (_, Some(interface)) => tcx_programs(&interface).unwrap_or_default(),
-                _ => continue,
+                Some((_, interface)) => tcx_programs(&interface).unwrap_or_default(),
+                None => continue,
             };
             if live(&self.pins.link(&link), &on_interface)?.is_none() {
                 removed.push(link);
@@ -118,11 +118,10 @@ impl Dataplane {
     /// # Errors
     /// [`AttachError`].
     pub fn linked_interfaces(&self) -> Result<Vec<(Hook, String)>, AttachError> {
-        let parse = |link: String| {
-            let on = |hook, kind| interface_of(&link, kind).map(|interface| (hook, interface));
-            on(Hook::Xdp, "xdp").or_else(|| on(Hook::Tcx, "tcx"))
-        };
-        Ok(list(&self.pins.links_dir())?.into_iter().filter_map(parse).collect())
+        Ok(list(&self.pins.links_dir())?
+            .into_iter()
+            .filter_map(|link| on_interface(&link))
+            .collect())
     }
 
     fn remove_link(&self, link: &str) -> Result<Option<String>, AttachError> {
@@ -137,6 +136,12 @@ impl Dataplane {
     fn pin(&self, made: FdLink, link: &str) -> Result<(), AttachError> {
         made.pin(self.pins.link(link)).map(drop).map_err(failed("pin", link))
     }
+}
+
+/// The hook and the interface that a link's name tells; `None`: not on an interface.
+fn on_interface(link: &str) -> Option<(Hook, String)> {
+    let kinds = [("xdp", Hook::Xdp), ("tcx", Hook::Tcx), ("tcx2", Hook::Tcx)];
+    kinds.into_iter().find_map(|(kind, hook)| Some((hook, interface_of(link, kind)?)))
 }
 
 fn other_xdp(interface: &str, id: u32) -> AttachError {

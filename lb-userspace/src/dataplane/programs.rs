@@ -17,8 +17,10 @@ pub enum Hook {
 /// A program on the node's NICs and legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TcProgram {
-    /// Task traffic, on the node's end of a gateway leg.
+    /// Replies of a task, first on the node's end of its gateway leg.
     Leg,
+    /// The task as a client of its own node, second there.
+    Client,
     /// The slow path of the node's NICs.
     Node,
 }
@@ -29,9 +31,10 @@ pub const XDP_NODE: &str = "xdp_node";
 pub const CGROUP_PROGRAMS: [&str; 4] = ["connect4", "sendmsg4", "recvmsg4", "getpeername4"];
 
 /// Every program with its hook; the object must hold all of them.
-pub const PROGRAMS: [(&str, Hook); 7] = [
+pub const PROGRAMS: [(&str, Hook); 8] = [
     (XDP_NODE, Hook::Xdp),
     (TcProgram::Leg.name(), Hook::Tcx),
+    (TcProgram::Client.name(), Hook::Tcx),
     (TcProgram::Node.name(), Hook::Tcx),
     (CGROUP_PROGRAMS[0], Hook::Cgroup),
     (CGROUP_PROGRAMS[1], Hook::Cgroup),
@@ -45,7 +48,17 @@ impl TcProgram {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Leg => "tc_leg",
+            Self::Client => "tc_client",
             Self::Node => "tc_node",
+        }
+    }
+
+    /// First part of the name of its link's pin; programs that share an interface differ in it.
+    #[must_use]
+    pub const fn link_kind(self) -> &'static str {
+        match self {
+            Self::Leg | Self::Node => "tcx",
+            Self::Client => "tcx2",
         }
     }
 }
