@@ -20,7 +20,7 @@ pub trait Address: Copy + Eq + AsRef<[u8]> + 'static {
 impl Address for V4 {
     #[inline(always)]
     fn fold(self) -> u64 {
-        u32::from_be_bytes(self) as u64
+        u64::from(u32::from_be_bytes(self))
     }
 }
 

@@ -29,8 +29,8 @@ pub fn flow_hash<A: Address>(
     client_port: [u8; 2],
     proto: u8,
 ) -> u32 {
-    let port = u16::from_be_bytes(client_port) as u64;
-    let lane = (port << 40) | ((proto as u64) << 32) | seed as u64;
+    let port = u64::from(u16::from_be_bytes(client_port));
+    let lane = (port << 40) | (u64::from(proto) << 32) | u64::from(seed);
     let hash = mix(mix(client.fold().rotate_left(32) ^ lane ^ key).wrapping_add(key));
     (hash >> 32) as u32 ^ hash as u32
 }
