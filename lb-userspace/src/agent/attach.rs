@@ -66,18 +66,23 @@ impl Attachments {
     }
 
     fn forget_unlinked(&mut self, links: &[(Hook, String)]) {
-        let linked =
-            |hook, interface: &String| links.iter().any(|(h, i)| *h == hook && i == interface);
-        self.interfaces
-            .retain(|interface, role| role.hooks().iter().all(|&hook| linked(hook, interface)));
+        let on = |interface: &String| -> Vec<Hook> {
+            links.iter().filter(|(_, linked)| linked == interface).map(|(hook, _)| *hook).collect()
+        };
+        let count = |hooks: &[Hook], hook: Hook| hooks.iter().filter(|h| **h == hook).count();
+        self.interfaces.retain(|interface, role| {
+            let (linked, needed) = (on(interface), role.hooks());
+            needed.iter().all(|&hook| count(&linked, hook) >= count(needed, hook))
+        });
     }
 }
 
 impl Role {
+    /// The hook of each link.
     const fn hooks(self) -> &'static [Hook] {
         match self {
             Self::Nic => &[Hook::Tcx, Hook::Xdp],
-            Self::Leg => &[Hook::Tcx],
+            Self::Leg => &[Hook::Tcx, Hook::Tcx],
         }
     }
 }
