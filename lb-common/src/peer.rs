@@ -31,7 +31,7 @@ pub struct Peer {
     /// The node's data-path address.
     pub addr: V4,
     /// One's complement sum (folded to 16 bits, not inverted) of the outer IPv4 header without its
-    /// total length and identification.
+    /// total length and identification, host order.
     pub ip_sum: u16,
     /// Largest outer IP packet that reaches it, bytes.
     pub mtu: u16,

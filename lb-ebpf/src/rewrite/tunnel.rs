@@ -99,22 +99,10 @@ fn outer_ip(peer: &Peer, own: V4, total_len: u16) -> Ipv4Hdr {
         frags: [0x40, 0],
         ttl: OUTER_TTL,
         proto: lb_common::port::UDP,
-        check: Sum(u64::from(peer.ip_sum)).add2(tot_len).checksum(),
+        check: Sum::default().add2(peer.ip_sum.to_be_bytes()).add2(tot_len).checksum(),
         src_addr: own,
         dst_addr: peer.addr,
     }
-}
-
-/// [`Peer::ip_sum`] for a peer at `addr` seen from `own`: the outer header's sum without its length.
-#[must_use]
-pub fn outer_ip_sum(own: V4, addr: V4) -> u16 {
-    Sum::default()
-        .add2([IPV4_PLAIN, 0])
-        .add2([0x40, 0])
-        .add2([OUTER_TTL, lb_common::port::UDP])
-        .add4(own)
-        .add4(addr)
-        .fold()
 }
 
 /// The outer source port for a flow, 49152 and up (RFC 7348 §5).

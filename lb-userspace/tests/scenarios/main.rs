@@ -1,0 +1,7 @@
+//! Scenarios on namespace clusters: real packets, real servers, real agents. A module a subject, a
+//! test a behaviour, named for it. Each test makes its own cluster, so they run in parallel.
+
+mod common;
+mod mesh;
+mod paths;
+mod survival;

@@ -1,0 +1,1 @@
+//! The routing mesh: who reaches which task, by which address and port, and who does not.

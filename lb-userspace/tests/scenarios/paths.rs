@@ -1,0 +1,1 @@
+//! Paths: tunnel and direct return, large transfers, MTU, fragments, ICMP errors, the gateway leg.

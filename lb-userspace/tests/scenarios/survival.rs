@@ -1,0 +1,1 @@
+//! Established flows and the agent: what survives scaling, drains, kills, restarts and upgrades.
