@@ -41,8 +41,16 @@ enum Verb {
     Budget(budget::Args),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().verb {
+fn main() -> ExitCode {
+    run(Cli::parse().verb).unwrap_or_else(|error| {
+        // Not `{:?}`: a backtrace into this program helps nobody who runs a build.
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
         Verb::Setup => setup::run()?,
         Verb::Build => build::run()?,
         Verb::BuildAndLoad(args) => load::run(&args)?,

@@ -1,13 +1,14 @@
-//! Loads the object with bpftool, which prints the verifier's log, and reads the costs from it.
-//! That libbpf can load the object at all is part of what is checked: operators use its tools.
+//! Loads the object with bpftool and asks the kernel what each program has cost. That libbpf can
+//! load the object at all is part of what is checked: operators use its tools.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
+use aya::programs::ProgramInfo;
 use serde_json::Value;
 
 use super::record::{Cost, Record};
@@ -15,7 +16,7 @@ use crate::command;
 
 /// What the build script of `lb-userspace` calls the object's path.
 const OBJECT_VARIABLE: &str = "SWARMLB_BPF_OBJECT";
-const INSTRUCTION_BYTES: u64 = 8;
+const INSTRUCTION_BYTES: u32 = 8;
 
 /// Loads every program of the object that `cargo build_args` has built, reads its costs, and unloads
 /// it again.
@@ -25,21 +26,15 @@ const INSTRUCTION_BYTES: u64 = 8;
 pub(super) fn measure(build_args: &[&str]) -> Result<Record> {
     let object = object_path(build_args)?;
     let pins = Pins::new()?;
-    let mut load = command::command("bpftool", ["-d", "prog", "loadall"]);
+    let mut load = command::command("bpftool", ["prog", "loadall"]);
     let output = command::output(load.arg(&object).arg(&pins.0))?;
-    // The order of the two streams does not matter: the log comes in one of them as a whole.
-    let log = [output.stderr, output.stdout].concat();
-    let log = String::from_utf8_lossy(&log);
+    let log = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
         "the object does not load; the end of the log:\n{}",
         end(&log)
     );
-    let mut costs = parse_log(&log);
-    ensure!(!costs.is_empty(), "bpftool loaded {} but printed no log", object.display());
-    for cost in &mut costs {
-        cost.kept_instructions = kept_instructions(&pins.0.join(&cost.program))?;
-    }
+    let mut costs = pins.programs()?.iter().map(|pin| cost(pin)).collect::<Result<Vec<_>>>()?;
     costs.sort_by(|a, b| a.program.cmp(&b.program));
     Ok(Record { circumstances: circumstances()?, costs })
 }
@@ -68,41 +63,17 @@ fn object_in_message(line: &str) -> Option<PathBuf> {
     Some(PathBuf::from(pair.get(1)?.as_str()?))
 }
 
-/// Reads each program's costs from libbpf's debug output.
-fn parse_log(log: &str) -> Vec<Cost> {
-    let mut costs: Vec<Cost> = Vec::new();
-    for line in log.lines() {
-        if let Some(program) = between(line, "prog '", "': -- BEGIN PROG LOAD LOG") {
-            costs.push(Cost {
-                program: program.to_owned(),
-                processed_instructions: 0,
-                kept_instructions: 0,
-                largest_frame_bytes: 0,
-            });
-        }
-        let Some(cost) = costs.last_mut() else { continue };
-        if let Some(frames) = line.strip_prefix("stack depth ") {
-            let frames = frames.split('+').filter_map(|bytes| bytes.parse::<u64>().ok());
-            cost.largest_frame_bytes = frames.max().unwrap_or(0);
-        }
-        if let Some(count) = between(line, "processed ", " insns") {
-            cost.processed_instructions = count.parse().unwrap_or(0);
-        }
-    }
-    costs
-}
-
-fn between<'a>(line: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    line.split_once(before)?.1.split_once(after).map(|(found, _)| found)
-}
-
-fn kept_instructions(pin: &Path) -> Result<u64> {
-    let mut show = Command::new("bpftool");
-    let output = show.args(["--json", "prog", "show", "pinned"]).arg(pin).output()?;
-    let program: Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("bpftool does not know the program at {}", pin.display()))?;
-    let bytes = program.get("bytes_xlated").and_then(Value::as_u64);
-    Ok(bytes.context("bpftool prints no bytes_xlated")? / INSTRUCTION_BYTES)
+fn cost(pin: &Path) -> Result<Cost> {
+    let program = pin.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let info = ProgramInfo::from_pin(pin)
+        .with_context(|| format!("the kernel tells nothing of the program at {}", pin.display()))?;
+    let processed = info.verified_instruction_count().context("Linux 5.16 or newer is needed")?;
+    let kept_bytes = info.size_translated().context("the kernel hides programs' sizes")?;
+    Ok(Cost {
+        program,
+        processed_instructions: processed.into(),
+        kept_instructions: u64::from(kept_bytes / INSTRUCTION_BYTES),
+    })
 }
 
 /// Compiler and kernel, as far as they change the numbers.
@@ -143,6 +114,11 @@ impl Pins {
         fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(Self(dir))
     }
+
+    fn programs(&self) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(&self.0)?;
+        Ok(entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?)
+    }
 }
 
 impl Drop for Pins {
@@ -156,29 +132,6 @@ impl Drop for Pins {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LOG: &str = "\
-libbpf: map 'PORTS': created successfully, fd=12
-libbpf: prog 'xdp_node': -- BEGIN PROG LOAD LOG --
-0: R1=ctx() R10=fp0
-verification time 209 usec
-stack depth 120+0+48
-processed 1500 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 0
--- END PROG LOAD LOG --
-libbpf: prog 'tc_leg': -- BEGIN PROG LOAD LOG --
-stack depth 8
-processed 15 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 0
-";
-
-    #[test]
-    fn costs_are_read_per_program() {
-        let costs = parse_log(LOG);
-        let short: Vec<_> = costs
-            .iter()
-            .map(|c| (&*c.program, c.processed_instructions, c.largest_frame_bytes))
-            .collect();
-        assert_eq!(short, [("xdp_node", 1500, 120), ("tc_leg", 15, 8)]);
-    }
 
     #[test]
     fn the_object_is_found_among_cargos_messages() {

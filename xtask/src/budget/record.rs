@@ -19,8 +19,6 @@ pub(super) struct Cost {
     pub(super) processed_instructions: u64,
     /// Instructions that the kernel keeps.
     pub(super) kept_instructions: u64,
-    /// Stack of the function that takes most, in bytes; all that call each other share 512.
-    pub(super) largest_frame_bytes: u64,
 }
 
 /// Every program's cost, and what was measured with.
@@ -59,16 +57,12 @@ impl fmt::Display for Record {
         )?;
         writeln!(f, "# compared by `cargo xtask test`: {TOLERANCE_PERCENT} % more fails.")?;
         writeln!(f, "# processed: instructions the verifier walked through, of at most 1000000;")?;
-        writeln!(f, "# kept: instructions in the kernel; frame: largest stack frame, bytes.")?;
+        writeln!(f, "# kept: instructions that the kernel runs after its own rewriting.")?;
         writeln!(f, "{CIRCUMSTANCES}{}", self.circumstances)?;
-        writeln!(f, "# {:<14} {:>10} {:>8} {:>6}", "program", "processed", "kept", "frame")?;
+        writeln!(f, "# {:<14} {:>10} {:>8}", "program", "processed", "kept")?;
         for cost in &self.costs {
-            let Cost { program, processed_instructions, kept_instructions, largest_frame_bytes } =
-                cost;
-            writeln!(
-                f,
-                "{program:<16} {processed_instructions:>10} {kept_instructions:>8} {largest_frame_bytes:>6}"
-            )?;
+            let Cost { program, processed_instructions, kept_instructions } = cost;
+            writeln!(f, "{program:<16} {processed_instructions:>10} {kept_instructions:>8}")?;
         }
         Ok(())
     }
@@ -93,10 +87,10 @@ fn parse_cost(line: &str) -> Result<Cost> {
     let program = fields.next().unwrap_or_default().to_owned();
     let numbers = fields.map(str::parse).collect::<Result<Vec<u64>, _>>();
     let numbers = numbers.with_context(|| format!("in line {line:?}"))?;
-    let [processed_instructions, kept_instructions, largest_frame_bytes] = numbers[..] else {
-        bail!("line {line:?} has no three numbers after the name");
+    let [processed_instructions, kept_instructions] = numbers[..] else {
+        bail!("line {line:?} has no two numbers after the name");
     };
-    Ok(Cost { program, processed_instructions, kept_instructions, largest_frame_bytes })
+    Ok(Cost { program, processed_instructions, kept_instructions })
 }
 
 #[cfg(test)]
@@ -105,12 +99,7 @@ mod tests {
 
     fn record(processed_instructions: u64) -> Record {
         let program = "xdp_node".to_owned();
-        let cost = Cost {
-            program,
-            processed_instructions,
-            kept_instructions: 900,
-            largest_frame_bytes: 120,
-        };
+        let cost = Cost { program, processed_instructions, kept_instructions: 900 };
         Record { circumstances: "rustc 1.96.0 and Linux 6.18".to_owned(), costs: vec![cost] }
     }
 
