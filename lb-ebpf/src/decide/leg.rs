@@ -49,9 +49,7 @@ pub fn leg<T: Tables>(
     if !whole {
         parsed.segment_len = sender.mtu;
     }
-    if find_ports(tables, &mut parsed, Side::Task).is_none() {
-        return None;
-    }
+    find_ports(tables, &mut parsed, Side::Task)?;
     if let Some(verdict) = reply(tables, &parsed) {
         remember(tables, &parsed, Side::Task);
         return decided(verdict, parsed);
