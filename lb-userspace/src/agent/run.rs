@@ -5,7 +5,7 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     AgentError, AgentLock, Record,
@@ -157,6 +157,7 @@ impl Agent {
     }
 
     async fn look_again(&mut self, cause: Trigger) -> Result<(), AgentError> {
+        debug!(?cause, "looking again");
         let outcome = match (cause, &mut self.bench) {
             (Trigger::Neighbours, Some(bench)) => match bench.refresh_hops().await {
                 Ok(true) => Ok(()),
