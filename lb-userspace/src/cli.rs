@@ -132,6 +132,9 @@ pub(crate) struct FlowsArgs {
     /// Only flows of this service.
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
+    /// Show flows that both sides have closed, too.
+    #[arg(long)]
+    pub(crate) closed: bool,
     /// Print at most so many.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: usize,

@@ -45,7 +45,7 @@ pub(super) async fn nics(
 /// Ids of the programs that earlier agents attached by pinned links.
 fn own_programs(pin_root: &Path) -> Result<Vec<u32>, AgentError> {
     match observe::Pins::open(pin_root) {
-        Ok(pins) => Ok(pins.links()?.into_iter().map(|link| link.program_id).collect()),
+        Ok(pins) => Ok(pins.links()?.into_iter().map(|link| link.program).collect()),
         Err(_nothing_pinned) => Ok(Vec::new()),
     }
 }

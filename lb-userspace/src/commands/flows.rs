@@ -9,5 +9,6 @@ pub(crate) fn run(args: &FlowsArgs) -> anyhow::Result<()> {
     let pins = Pins::open(&args.look.place.pin_root)?;
     let snapshot = pins.snapshot()?;
     let service = args.service.as_deref();
-    show(&FlowList::new(&snapshot, &pins.flows()?, service, args.limit)?, args.look.output)
+    let list = FlowList::new(&snapshot, &pins.flows()?, service, args.closed, args.limit)?;
+    show(&list, args.look.output)
 }

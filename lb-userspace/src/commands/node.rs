@@ -13,7 +13,7 @@ pub(crate) fn ls(look: &Look) -> anyhow::Result<()> {
     let snapshot = pins.snapshot()?;
     let interfaces: Vec<_> = getifaddrs().context("cannot list interfaces")?.collect();
     let name = |ifindex, mac| interface_name(&interfaces, ifindex, mac);
-    show(&NodeList::new(&snapshot, &pins.peers(&snapshot)?, name), look.output)
+    show(&NodeList::new(&snapshot, &pins.peers(&snapshot), name), look.output)
 }
 
 /// The interface's name. An index means another interface in another network namespace, where this

@@ -17,9 +17,9 @@ pub(crate) fn inspect(args: &ServiceArgs) -> anyhow::Result<()> {
     let pins = Pins::open(&args.look.place.pin_root)?;
     let snapshot = pins.snapshot()?;
     let (index, record) = snapshot.service(&args.name)?;
-    let rows = pins.rows(&record.service)?;
+    let rows = pins.rows(&record.service);
     let numbers = snapshot.tasks_of(index).map(|(number, _)| number);
-    let backends = pins.backends(&record.service, numbers)?;
+    let backends = pins.backends(&record.service, numbers);
     let stats = pins.stats(&snapshot)?.get(&index).copied().unwrap_or_default();
     show(&ServiceDetail::new(&snapshot, &args.name, &rows, &backends, stats)?, args.look.output)
 }
@@ -28,6 +28,6 @@ pub(crate) fn inspect(args: &ServiceArgs) -> anyhow::Result<()> {
 pub(crate) fn ps(args: &ServiceArgs) -> anyhow::Result<()> {
     let pins = Pins::open(&args.look.place.pin_root)?;
     let snapshot = pins.snapshot()?;
-    let rows = pins.rows(&snapshot.service(&args.name)?.1.service)?;
+    let rows = pins.rows(&snapshot.service(&args.name)?.1.service);
     show(&TaskList::new(&snapshot, &args.name, &rows, &pins.flows()?)?, args.look.output)
 }

@@ -17,9 +17,9 @@ pub(crate) fn show_status(place: &Place, output: Output) -> anyhow::Result<()> {
     let pins = Pins::open(&place.pin_root)?;
     let state_dir = place.state_dir();
     let agent = if is_running(&state_dir) { AgentState::Running } else { AgentState::Stopped };
-    let links = pins.links()?;
-    let programs = pins.programs(&links)?;
+    let inventory = pins.inventory()?;
+    let maps = pins.map_use(&inventory.maps)?;
     let root = place.pin_root.clone();
     let record = Record::load(&state_dir)?;
-    show(&Status::new(root, agent, record, links, programs, pins.map_use()?), output)
+    show(&Status::new(root, agent, record, inventory, maps), output)
 }

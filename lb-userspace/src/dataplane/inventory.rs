@@ -1,42 +1,46 @@
-//! What is loaded and pinned, for `build-and-load` and `status`: programs with their cost to the
-//! verifier, maps with their memory, links.
+//! What is pinned, for `load` and `status`: links, the programs that they run with their cost to the
+//! verifier, maps with their memory. Asked of the kernel, so it needs no agent.
 
-use std::{fs, os::fd::AsFd, os::fd::AsRawFd};
+use std::{
+    fs,
+    os::fd::{AsFd, AsRawFd},
+    time::UNIX_EPOCH,
+};
 
 use aya::{
     maps::{MapError, MapInfo},
-    programs::ProgramInfo,
+    programs::{ProgramInfo, loaded_programs},
 };
 use serde::Serialize;
 
 use super::{
-    Dataplane,
     error::chain,
     link::open,
     pins::{Pins, PinsError, list},
-    programs::{Hook, PROGRAMS},
 };
 
 /// What a data plane consists of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Inventory {
-    /// Programs of this process.
+    /// Pinned links, by name.
+    pub links: Vec<LinkEntry>,
+    /// The programs that they run, by id.
     pub programs: Vec<ProgramEntry>,
     /// Pinned maps, by name.
     pub maps: Vec<MapEntry>,
-    /// Pinned links, by name.
-    pub links: Vec<LinkEntry>,
 }
 
-/// A loaded program.
+/// A program that a pinned link runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProgramEntry {
-    /// Its name in the object.
-    pub name: &'static str,
-    /// Where it is attached.
-    pub hook: Hook,
     /// The kernel's id.
     pub id: u32,
+    /// Its name in the object.
+    pub name: String,
+    /// The kernel's hash of its instructions, as bpftool prints it.
+    pub tag: String,
+    /// When it was loaded, seconds since 1970.
+    pub loaded_at_unix_secs: Option<u64>,
     /// Instructions that the verifier walked, over all paths.
     pub verified_instructions: Option<u32>,
     /// Instructions after the verifier's rewriting.
@@ -89,41 +93,47 @@ pub enum InventoryError {
     },
 }
 
-impl Dataplane {
-    /// What is loaded and pinned now.
+impl Pins {
+    /// What is pinned now.
     ///
     /// # Errors
     /// [`InventoryError`].
     pub fn inventory(&self) -> Result<Inventory, InventoryError> {
-        let programs = PROGRAMS
-            .iter()
-            .filter_map(|&(name, hook)| Some((name, hook, self.ebpf.program(name)?)));
-        let programs = programs.map(|(name, hook, program)| {
-            program
-                .info()
-                .map(|info| program_entry(name, hook, &info))
-                .map_err(asking("program", name))
-        });
-        let (maps, links) = (list(&self.pins.maps_dir())?, list(&self.pins.links_dir())?);
-        Ok(Inventory {
-            programs: programs.collect::<Result<_, InventoryError>>()?,
-            maps: maps
-                .into_iter()
-                .map(|name| map_entry(&self.pins, name))
-                .collect::<Result<_, _>>()?,
-            links: links
-                .into_iter()
-                .filter_map(|name| link_entry(&self.pins, name).transpose())
-                .collect::<Result<_, _>>()?,
-        })
+        let links = self.links()?;
+        let programs = programs(&links)?;
+        let maps = list(&self.maps_dir())?.into_iter().map(|name| map_entry(self, name));
+        Ok(Inventory { links, programs, maps: maps.collect::<Result<_, _>>()? })
+    }
+
+    /// The pinned links.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    pub fn links(&self) -> Result<Vec<LinkEntry>, InventoryError> {
+        let links = list(&self.links_dir())?.into_iter();
+        links.filter_map(|name| link_entry(self, name).transpose()).collect()
     }
 }
 
-fn program_entry(name: &'static str, hook: Hook, info: &ProgramInfo) -> ProgramEntry {
+fn programs(links: &[LinkEntry]) -> Result<Vec<ProgramEntry>, InventoryError> {
+    let mut programs = Vec::new();
+    for info in loaded_programs() {
+        let info = info.map_err(asking("program", "of a pinned link"))?;
+        if links.iter().any(|link| link.program == info.id()) {
+            programs.push(program_entry(&info));
+        }
+    }
+    Ok(programs)
+}
+
+fn program_entry(info: &ProgramInfo) -> ProgramEntry {
+    let loaded_at = info.loaded_at().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     ProgramEntry {
-        name,
-        hook,
         id: info.id(),
+        name: info.name_as_str().unwrap_or_default().into(),
+        // The kernel gives eight bytes, aya one number of them in this machine's order.
+        tag: info.tag().to_ne_bytes().map(|byte| format!("{byte:02x}")).concat(),
+        loaded_at_unix_secs: loaded_at.map(|age| age.as_secs()),
         verified_instructions: info.verified_instruction_count(),
         // The kernel counts bytes; an instruction has eight.
         translated_instructions: info.size_translated().map(|bytes| bytes / 8),

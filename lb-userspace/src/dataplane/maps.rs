@@ -148,7 +148,7 @@ fn devices(pins: &Pins) -> Result<Devices, MapsError> {
     opened(pins, "DEVICES", DevMapHash::try_from).map(Devices)
 }
 
-fn opened<T>(
+pub(super) fn opened<T>(
     pins: &Pins,
     name: &str,
     view: impl FnOnce(Map) -> Result<T, MapError>,

@@ -22,6 +22,7 @@ mod object;
 mod pins;
 mod programs;
 mod ranges;
+mod read;
 mod schema;
 mod services;
 mod settle;

@@ -1,11 +1,9 @@
 //! What can go wrong while pinned state is read; the texts say what to do.
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
-use aya::{
-    maps::MapError,
-    programs::{ProgramError, links::LinkError},
-};
 use lb_common::LAYOUT_VERSION;
+
+use crate::dataplane::{InventoryError, MapsError, PinsError};
 
 /// Why pinned state could not be shown.
 #[derive(Debug, thiserror::Error)]
@@ -29,36 +27,15 @@ pub enum ObserveError {
         /// Directory name of the layout that is there.
         found: String,
     },
-    /// A directory of pins could not be listed.
-    #[error("cannot list {path}: {source} (reading pins needs root)")]
-    List {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The pin root could not be looked at.
+    #[error(transparent)]
+    Pins(#[from] PinsError),
     /// A pinned map could not be opened or read.
-    #[error("cannot read map {name}: {source} (reading pins needs root)")]
-    Map {
-        /// The map's name.
-        name: &'static str,
-        /// What the system said.
-        source: MapError,
-    },
-    /// A pinned link could not be opened.
-    #[error("cannot read link {name}: {source} (reading pins needs root)")]
-    Link {
-        /// The pin's file name.
-        name: String,
-        /// What the system said.
-        source: LinkError,
-    },
-    /// The kernel's programs could not be listed.
-    #[error("cannot list the kernel's programs: {source} (needs root)")]
-    Programs {
-        /// What the system said.
-        source: ProgramError,
-    },
+    #[error(transparent)]
+    Maps(#[from] MapsError),
+    /// A pinned link, program or map did not answer.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
     /// No service of that name.
     #[error("no service `{name}` here; there {known}")]
     UnknownService {

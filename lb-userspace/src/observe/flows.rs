@@ -42,7 +42,9 @@ pub struct FlowLine {
 }
 
 impl FlowList {
-    /// The list from what is pinned, of one service or of all, sorted by client.
+    /// The list from what is pinned, of one service or of all, sorted by client. Flows that both
+    /// sides have closed stay in the map until others need their room; they are left out unless
+    /// `closed` asks for them.
     ///
     /// # Errors
     /// [`ObserveError::UnknownService`].
@@ -50,10 +52,14 @@ impl FlowList {
         snapshot: &Snapshot,
         flows: &[HomeFlow],
         service: Option<&str>,
+        closed: bool,
         limit: usize,
     ) -> Result<Self, ObserveError> {
         let only = service.map(|name| snapshot.service(name)).transpose()?.map(|(index, _)| index);
-        let wanted = |flow: &&HomeFlow| only.is_none_or(|index| flow.value.service == index);
+        let wanted = |flow: &&HomeFlow| {
+            only.is_none_or(|index| flow.value.service == index)
+                && (closed || flow.state() != FlowState::Closed)
+        };
         let mut flows: Vec<_> = flows.iter().filter(wanted).collect();
         flows.sort_unstable_by_key(|flow| (flow.key.client, flow.value.client_port));
         let total = flows.len();
@@ -108,6 +114,8 @@ impl View for FlowList {
 
 #[cfg(test)]
 mod tests {
+    use lb_common::flow::{NAT_CLIENT_FIN, NAT_TASK_FIN};
+
     use super::*;
     use crate::observe::{flow, snapshot};
 
@@ -115,7 +123,7 @@ mod tests {
     fn flows_are_named_sorted_and_limited() {
         let snapshot = snapshot::sample::snapshot();
         let flows = [40002, 40001].map(|port| flow::sample::flow(port, 0, false));
-        let list = FlowList::new(&snapshot, &flows, Some("web"), 1).unwrap();
+        let list = FlowList::new(&snapshot, &flows, Some("web"), false, 1).unwrap();
         assert_eq!(
             serde_json::to_value(&list).unwrap(),
             serde_json::json!({ "total": 2, "flows": [{
@@ -128,7 +136,15 @@ mod tests {
     }
 
     #[test]
+    fn closed_flows_show_only_when_asked_for() {
+        let snapshot = snapshot::sample::snapshot();
+        let flows = [flow::sample::flow(40001, NAT_CLIENT_FIN | NAT_TASK_FIN, false)];
+        let total = |closed| FlowList::new(&snapshot, &flows, None, closed, 9).unwrap().total;
+        assert_eq!((total(false), total(true)), (0, 1));
+    }
+
+    #[test]
     fn flows_of_an_unknown_service_are_an_error() {
-        assert!(FlowList::new(&snapshot::sample::snapshot(), &[], Some("x"), 9).is_err());
+        assert!(FlowList::new(&snapshot::sample::snapshot(), &[], Some("x"), false, 9).is_err());
     }
 }

@@ -4,15 +4,17 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use aya::programs::ProgramInfo;
 use lb_common::LAYOUT_VERSION;
 use serde::Serialize;
 
 use super::{
-    MapUse, PinnedLink, View,
+    View,
     view::{bytes, lines, table},
 };
-use crate::agent::Record;
+use crate::{
+    agent::Record,
+    dataplane::{Inventory, LinkEntry, MapEntry, ProgramEntry},
+};
 
 /// The state of one node's data plane and agent.
 #[derive(Clone, Debug, Serialize)]
@@ -26,11 +28,11 @@ pub struct Status {
     /// What the agent wrote down last; `null` where none ever ran.
     pub record: Option<Record>,
     /// Pinned links.
-    pub links: Vec<PinnedLink>,
+    pub links: Vec<LinkEntry>,
     /// Their programs.
-    pub programs: Vec<ProgramLine>,
-    /// Large maps and maps that fill up.
-    pub maps: Vec<MapUse>,
+    pub programs: Vec<ProgramEntry>,
+    /// Pinned maps.
+    pub maps: Vec<MapLine>,
 }
 
 /// Whether an agent runs.
@@ -43,45 +45,41 @@ pub enum AgentState {
     Stopped,
 }
 
-/// One program.
+/// One map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProgramLine {
-    /// The kernel's id.
-    pub id: u32,
+pub struct MapLine {
     /// Its name.
     pub name: String,
-    /// The kernel's hash of its instructions.
-    pub tag: String,
-    /// When it was loaded, seconds since 1970.
-    pub loaded_at_unix_secs: Option<u64>,
-    /// Instructions that the verifier walked.
-    pub verified_instructions: Option<u32>,
+    /// The kernel's id.
+    pub id: u32,
+    /// Entries it holds; `null` where the packet path does not fill it.
+    pub entries: Option<usize>,
+    /// Entries it can hold.
+    pub capacity: u32,
+    /// Kernel memory, bytes; `null` where the kernel does not say.
+    pub memory_bytes: Option<u64>,
 }
 
-impl ProgramLine {
-    /// From what the kernel says.
-    pub(super) fn from_info(info: &ProgramInfo) -> Self {
-        Self {
-            id: info.id(),
-            name: info.name_as_str().unwrap_or_default().into(),
-            tag: format!("{:016x}", info.tag().swap_bytes()),
-            loaded_at_unix_secs: info.loaded_at().map(unix_secs),
-            verified_instructions: info.verified_instruction_count(),
-        }
+impl MapLine {
+    /// A map of the inventory with the number of its entries.
+    #[must_use]
+    pub fn new(map: &MapEntry, entries: Option<usize>) -> Self {
+        let (capacity, memory_bytes) = (map.max_entries, map.memory_bytes);
+        Self { name: map.name.clone(), id: map.id, entries, capacity, memory_bytes }
     }
 }
 
 impl Status {
     /// Puts together what `pins` and the state directory say.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         pin_root: PathBuf,
         agent: AgentState,
         record: Option<Record>,
-        links: Vec<PinnedLink>,
-        programs: Vec<ProgramLine>,
-        maps: Vec<MapUse>,
+        inventory: Inventory,
+        maps: Vec<MapLine>,
     ) -> Self {
+        let Inventory { links, programs, .. } = inventory;
         Self { pin_root, layout: LAYOUT_VERSION, agent, record, links, programs, maps }
     }
 
@@ -105,12 +103,12 @@ impl Status {
     fn links_text(&self) -> String {
         let mut links = table(&["LINK", "PROGRAM", "ID", "TAG", "INSTRUCTIONS"]);
         for link in &self.links {
-            let program = self.programs.iter().find(|program| program.id == link.program_id);
+            let program = self.programs.iter().find(|program| program.id == link.program);
             let instructions = program.and_then(|program| program.verified_instructions);
             links.add_row([
                 link.name.clone(),
                 program.map(|program| program.name.clone()).unwrap_or_default(),
-                link.program_id.to_string(),
+                link.program.to_string(),
                 program.map(|program| program.tag.clone()).unwrap_or_default(),
                 instructions.map(|count| count.to_string()).unwrap_or_default(),
             ]);
@@ -122,10 +120,10 @@ impl Status {
         let mut maps = table(&["MAP", "ENTRIES", "CAPACITY", "MEMORY"]);
         for map in &self.maps {
             maps.add_row([
-                map.name.to_string(),
+                map.name.clone(),
                 map.entries.map_or_else(|| "-".into(), |entries| entries.to_string()),
                 map.capacity.to_string(),
-                bytes(map.memory_bytes),
+                map.memory_bytes.map_or_else(|| "-".into(), bytes),
             ]);
         }
         lines(maps, &[1, 2, 3])
@@ -158,23 +156,26 @@ mod tests {
             refused: Some("cluster.toml:3: unknown key".into()),
             problems: vec!["tcp port 80 is in use".into()],
         };
-        let link = PinnedLink { name: "xdp-eth0".into(), program_id: 9 };
-        let program = ProgramLine {
+        let link = LinkEntry { name: "xdp-eth0".into(), id: 3, program: 9 };
+        let program = ProgramEntry {
             id: 9,
             name: "xdp_node".into(),
             tag: "00ff".into(),
             loaded_at_unix_secs: Some(1),
             verified_instructions: Some(403),
+            translated_instructions: Some(321),
+            jited_bytes: 2000,
         };
-        let map = MapUse { name: "NAT", capacity: 8, entries: Some(2), memory_bytes: 64 };
-        Status::new(
-            "/p".into(),
-            AgentState::Stopped,
-            Some(record),
-            vec![link],
-            vec![program],
-            vec![map],
-        )
+        let map = MapEntry {
+            name: "NAT".into(),
+            id: 5,
+            kind: "LruHash".into(),
+            max_entries: 8,
+            memory_bytes: Some(64),
+        };
+        let maps = vec![MapLine::new(&map, Some(2))];
+        let inventory = Inventory { links: vec![link], programs: vec![program], maps: vec![map] };
+        Status::new("/p".into(), AgentState::Stopped, Some(record), inventory, maps)
     }
 
     #[test]
@@ -191,7 +192,10 @@ mod tests {
         let json = serde_json::to_value(status()).unwrap();
         assert_eq!(json["agent"], "stopped");
         assert_eq!(json["record"]["generation"], 7);
-        assert_eq!(json["links"][0], serde_json::json!({ "name": "xdp-eth0", "program_id": 9 }));
+        assert_eq!(
+            json["links"][0],
+            serde_json::json!({ "name": "xdp-eth0", "id": 3, "program": 9 })
+        );
         assert_eq!(json["maps"][0]["entries"], 2);
     }
 }

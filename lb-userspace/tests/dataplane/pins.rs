@@ -110,10 +110,14 @@ fn only_the_owner_may_look_and_detach_leaves_nothing() {
 #[test]
 fn the_inventory_says_what_programs_and_maps_cost() {
     bed::run(|bed| {
-        let inventory = bed.open().expect("opened").inventory().expect("taken");
-        let xdp =
-            inventory.programs.iter().find(|program| program.name == "xdp_node").expect("loaded");
-        assert!(xdp.id > 0 && xdp.verified_instructions > Some(0));
+        let mut dataplane = bed.open().expect("opened");
+        dataplane.attach_xdp("va").expect("attached");
+        let inventory = dataplane.pins().inventory().expect("taken");
+        let [link] = &inventory.links[..] else { panic!("{:?}", inventory.links) };
+        let [xdp] = &inventory.programs[..] else { panic!("{:?}", inventory.programs) };
+        assert_eq!((link.name.as_str(), link.program), ("xdp-va", xdp.id));
+        assert_eq!((xdp.name.as_str(), xdp.tag.len()), ("xdp_node", 16));
+        assert!(xdp.verified_instructions > Some(0));
         let rows = inventory.maps.iter().find(|map| map.name == "ROWS").expect("pinned");
         assert!(rows.memory_bytes >= Some(u64::from(lb_common::row::ROWS_LEN) * 8), "{rows:?}");
     });
