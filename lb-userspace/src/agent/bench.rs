@@ -12,11 +12,13 @@ use super::{
     attach::Attachments,
     egress::{self, journal_dir},
     hold::Holds,
-    hops, interfaces, legs, ports,
+    hops, interfaces, legs,
+    lock::{PATIENCE, patiently},
+    ports,
 };
 use crate::{
     compile::{self, MapContents, PeerContents},
-    dataplane::{Dataplane, Globals, PeerHop},
+    dataplane::{Dataplane, Globals, LoadError, PeerHop, PinsError},
     host::{
         Journal, Netlink,
         legs::{LegSpec, LegState, Legs},
@@ -92,14 +94,20 @@ impl Bench {
                 drop(other);
                 let netlink = Netlink::here()?;
                 interfaces::nics(&netlink, node, &options.pin_root).await?;
-                Self::open(options, globals, netlink)
+                Self::open(options, globals, netlink).await
             }
         }
     }
 
-    fn open(options: &Options, globals: Globals, netlink: Netlink) -> Result<Self, AgentError> {
-        let dataplane = Dataplane::open(&options.pin_root, &options.object, &globals)
-            .map_err(|error| AgentError::load(error, &options.pin_root))?;
+    async fn open(
+        options: &Options,
+        globals: Globals,
+        netlink: Netlink,
+    ) -> Result<Self, AgentError> {
+        let open = || Dataplane::open(&options.pin_root, &options.object, &globals);
+        let locked = |error: &LoadError| matches!(error, LoadError::Pins(PinsError::Locked(_)));
+        let opened = patiently(PATIENCE, open, locked).await;
+        let dataplane = opened.map_err(|error| AgentError::load(error, &options.pin_root))?;
         Ok(Self {
             globals,
             dataplane,

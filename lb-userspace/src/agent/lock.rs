@@ -5,6 +5,7 @@ use std::{
     io,
     os::fd::AsFd,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::{
@@ -12,6 +13,13 @@ use nix::{
     fcntl::{FcntlArg, fcntl},
     libc,
 };
+use tokio::time::{Instant, sleep};
+
+/// How long a newcomer waits for a lock: a killed agent holds its locks until the kernel has closed
+/// its files, which takes a moment after the signal.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// How long between two attempts; the kernel tells nobody when a lock becomes free.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) const LOCK_FILE: &str = "agent.lock";
 
@@ -43,11 +51,20 @@ pub enum LockError {
 }
 
 impl AgentLock {
+    /// Takes the lock, waiting a few seconds for an agent that is just ending.
+    ///
+    /// # Errors
+    /// As [`Self::try_acquire`].
+    pub async fn acquire(state_dir: &Path) -> Result<Self, LockError> {
+        let held = |error: &LockError| matches!(error, LockError::Held { .. });
+        patiently(PATIENCE, || Self::try_acquire(state_dir), held).await
+    }
+
     /// Takes the lock; makes the directory where it is missing.
     ///
     /// # Errors
     /// [`LockError::Held`] while another agent runs, else [`LockError::Io`].
-    pub fn acquire(state_dir: &Path) -> Result<Self, LockError> {
+    pub fn try_acquire(state_dir: &Path) -> Result<Self, LockError> {
         let path = state_dir.join(LOCK_FILE);
         let failed = |source| LockError::Io { path: path.clone(), source };
         fs::create_dir_all(state_dir).map_err(failed)?;
@@ -57,6 +74,21 @@ impl AgentLock {
             Ok(_) => Ok(Self { _file: file }),
             Err(Errno::EAGAIN | Errno::EACCES) => Err(LockError::Held { dir: state_dir.into() }),
             Err(errno) => Err(failed(errno.into())),
+        }
+    }
+}
+
+/// Repeats `attempt` for as long as `patience` while it fails with an error that `may_pass`.
+pub(super) async fn patiently<T, E>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<T, E>,
+    may_pass: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match attempt() {
+            Err(error) if may_pass(&error) && Instant::now() < deadline => sleep(PAUSE).await,
+            outcome => return outcome,
         }
     }
 }
@@ -88,12 +120,28 @@ mod tests {
     fn a_second_agent_is_refused_while_the_first_lives() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_running(dir.path()));
-        let first = AgentLock::acquire(dir.path()).unwrap();
+        let first = AgentLock::try_acquire(dir.path()).unwrap();
         assert!(is_running(dir.path()));
-        let second = AgentLock::acquire(dir.path()).unwrap_err();
+        let second = AgentLock::try_acquire(dir.path()).unwrap_err();
         assert!(matches!(second, LockError::Held { .. }), "{second}");
         drop(first);
         assert!(!is_running(dir.path()));
-        AgentLock::acquire(dir.path()).unwrap();
+        AgentLock::try_acquire(dir.path()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_waits_for_one_that_ends_and_gives_up_on_one_that_stays() {
+        let mut attempts = 0;
+        let third = || {
+            attempts += 1;
+            if attempts < 3 { Err("held") } else { Ok(attempts) }
+        };
+        let patience = PAUSE * 3;
+        assert_eq!(patiently(patience, third, |_| true).await, Ok(3));
+        assert_eq!(patiently(patience, || Err::<(), _>("held"), |_| true).await, Err("held"));
+        assert_eq!(
+            patiently(patience, || Err::<(), _>("broken"), |e| *e != "broken").await,
+            Err("broken")
+        );
     }
 }

@@ -59,7 +59,7 @@ enum Said {
 /// What prevents the first apply. An invalid file is an error only where nothing is forwarded yet.
 pub async fn run(options: Options) -> Result<(), AgentError> {
     let mut triggers = Triggers::new(ConfigFile::new(&options.config))?;
-    let mut agent = Agent::start(options)?;
+    let mut agent = Agent::start(options).await?;
     let first = agent.first_file().await;
     agent.leave_nothing_if_failed(first)?;
     loop {
@@ -79,7 +79,7 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
 /// # Errors
 /// What prevents it.
 pub async fn once(options: Options) -> Result<(), AgentError> {
-    let mut agent = Agent::start(options)?;
+    let mut agent = Agent::start(options).await?;
     let first = agent.try_first_file().await;
     agent.leave_nothing_if_failed(first)?;
     while let Some(due) = agent.next_due() {
@@ -90,8 +90,8 @@ pub async fn once(options: Options) -> Result<(), AgentError> {
 }
 
 impl Agent {
-    fn start(options: Options) -> Result<Self, AgentError> {
-        let lock = AgentLock::acquire(&options.state_dir)?;
+    async fn start(options: Options) -> Result<Self, AgentError> {
+        let lock = AgentLock::acquire(&options.state_dir).await?;
         let before = Record::load(&options.state_dir).unwrap_or_else(|error| {
             warn!("{error}; starting with an empty one");
             None
