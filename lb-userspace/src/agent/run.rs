@@ -42,6 +42,9 @@ struct Agent {
     desired: Option<DesiredState>,
     holds: Option<Holds>,
     leaving: Leaving,
+    /// The time that the last round went by; what waits is asked about that time, or a hold that
+    /// ends during a round would be missed.
+    acted_at: Instant,
     /// What was said about the file in force.
     said: Said,
 }
@@ -113,6 +116,7 @@ impl Agent {
             desired: None,
             holds: None,
             leaving,
+            acted_at: Instant::now(),
             said,
         })
     }
@@ -210,6 +214,7 @@ impl Agent {
             return Ok(());
         };
         let now = Instant::now();
+        self.acted_at = now;
         let held = holds.held(&desired, &self.options.node, now);
         let desired = self.leaving.linger(desired, now);
         let mut bench = Bench::for_state(self.bench.take(), &self.options, &desired).await?;
@@ -219,7 +224,7 @@ impl Agent {
     }
 
     fn tell(&mut self, cause: Trigger, round: Round, held: usize) -> Result<(), AgentError> {
-        let waiting = held + self.leaving.names(Instant::now()).len();
+        let waiting = held + self.leaving.count(self.acted_at);
         if round.changes > 0 || self.said == Said::Nothing {
             self.record.generation += 1;
             self.record.applied_at_unix_secs =
@@ -259,9 +264,8 @@ impl Agent {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let holds = self.holds.as_ref().and_then(|holds| holds.next_due(now));
-        holds.into_iter().chain(self.leaving.next_due(now)).min()
+        let holds = self.holds.as_ref().and_then(|holds| holds.next_due(self.acted_at));
+        holds.into_iter().chain(self.leaving.next_due(self.acted_at)).min()
     }
 
     fn stop(&self) -> Result<(), AgentError> {
