@@ -2,7 +2,7 @@
 //!
 //! One way through: [`packet`] bytes -> [`parse`] facts -> [`decide`] with [`tables`] ->
 //! [`verdict`] -> [`rewrite`] -> `kernel`, which is all that knows about BPF contexts and helpers
-//! and exists only for the BPF target.
+//! and exists only for the BPF target. `testing` runs the same without a kernel.
 #![cfg_attr(target_arch = "bpf", no_std)]
 
 pub mod checksum;
@@ -17,4 +17,6 @@ pub mod packet;
 pub mod parse;
 pub mod rewrite;
 pub mod tables;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod verdict;

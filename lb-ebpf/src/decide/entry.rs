@@ -100,3 +100,78 @@ pub fn backend<T: Tables>(tables: &T, service: &Service, number: BackendNumber) 
     let backend = tables.backend(service.backend_range()?.at(u32::from(number))?)?;
     (backend.state != STATE_NONE).then_some(backend)
 }
+
+#[cfg(test)]
+mod tests {
+    use lb_common::port::TCP;
+
+    use super::*;
+    use crate::{
+        headers::ACK,
+        testing::{
+            A, B, CLIENT, Interfaces, NODE, NODE_2, ON_2, ON_3, WEB, WEB_PORT, World, facts, row,
+        },
+    };
+
+    /// A node whose web service has four rows with an owner each.
+    fn world() -> World {
+        let mut world = World::small(Interfaces::default());
+        world.set_rows(WEB, &[row([A]), row([ON_2]), row([ON_3]), row([B])]);
+        world
+    }
+
+    fn owner(world: &World, client: (V4, u16), dialled: V4, flags: u8) -> Option<BackendNumber> {
+        let parsed = facts(TCP, client, (dialled, WEB_PORT), flags);
+        let service = world.service(WEB)?;
+        choose(world, WEB, service, &parsed).map(Row::owner)
+    }
+
+    fn owners(world: &World, flags: u8) -> Vec<BackendNumber> {
+        let ports = 40_000..40_064;
+        ports.filter_map(|port| owner(world, (CLIENT.0, port), NODE, flags)).collect()
+    }
+
+    #[test]
+    fn flows_spread_and_segments_follow_their_syn() {
+        let world = world();
+        let syns = owners(&world, SYN);
+        assert!([A, ON_2, ON_3, B].iter().all(|number| syns.contains(number)), "{syns:?}");
+        assert_eq!(owners(&world, ACK), syns);
+    }
+
+    #[test]
+    fn the_dialled_node_does_not_matter() {
+        let world = world();
+        assert_eq!(owner(&world, CLIENT, NODE, SYN), owner(&world, CLIENT, NODE_2, SYN));
+    }
+
+    #[test]
+    fn affinity_keeps_all_connections_of_a_client_together() {
+        let mut world = world();
+        world.service_mut(WEB).flags = FLAG_CLIENT_IP;
+        let mut owners = owners(&world, SYN);
+        owners.dedup();
+        assert_eq!(owners.len(), 1);
+    }
+
+    #[test]
+    fn hash_keeps_no_state_and_turns_do() {
+        let mut world = world();
+        owners(&world, SYN);
+        assert!(world.flows.borrow().is_empty());
+        world.service_mut(WEB).scheduler = SCHEDULER_RR;
+        let turns = owners(&world, SYN);
+        assert_eq!(turns[..5], [A, ON_2, ON_3, B, A]);
+        assert_eq!(owners(&world, ACK), turns);
+    }
+
+    #[test]
+    fn a_turn_is_kept_until_its_backend_takes_no_more() {
+        let mut world = world();
+        world.service_mut(WEB).scheduler = SCHEDULER_RR;
+        assert_eq!(owner(&world, CLIENT, NODE, SYN), Some(A));
+        world.backend_mut(WEB, A).state = lb_common::backend::STATE_DRAINING;
+        assert_eq!(owner(&world, CLIENT, NODE, ACK), Some(A));
+        assert_eq!(owner(&world, CLIENT, NODE, SYN), Some(ON_2));
+    }
+}

@@ -239,3 +239,84 @@ fn begin<T: Tables>(tables: &T, flow: &HomeFlow<'_>, key: &NatKey<V4>) -> Slot {
     tables.embryo_insert(key, &flow.value());
     Slot::of(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        headers::ACK,
+        testing::{
+            CLIENT, Interfaces, NODE, SECOND_ADDR, TASK_A, WEB, WEB_PORT, WEB_TARGET, World, facts,
+            nat_value, web_key,
+        },
+    };
+
+    fn world() -> World {
+        World::small(Interfaces::default())
+    }
+
+    fn leg(world: &World) -> Leg {
+        world.leg(lb_common::leg::leg_index(TASK_A)).unwrap()
+    }
+
+    fn flow(parsed: &Parsed) -> HomeFlow<'_> {
+        HomeFlow { parsed, target_port: WEB_TARGET.to_be_bytes(), entry: 1, service: WEB, flags: 0 }
+    }
+
+    fn packet(dialled: V4, flags: u8) -> Parsed {
+        facts(TCP, CLIENT, (dialled, WEB_PORT), flags)
+    }
+
+    #[test]
+    fn a_syn_makes_an_embryo_and_only_an_ack_establishes() {
+        let world = world();
+        let key = web_key(CLIENT, TASK_A);
+        let (syn, ack) = (packet(NODE, SYN), packet(NODE, ACK));
+        for _retransmission in 0..2 {
+            assert!(open(&world, &flow(&syn), &leg(&world)).port().is_some());
+        }
+        assert!(world.nat.borrow().is_empty() && world.embryo.borrow().contains_key(&key));
+        assert!(!known(&world, &flow(&ack), &leg(&world)));
+        assert_eq!(find(&world, &flow(&ack), &leg(&world)).port(), Some(CLIENT.1.to_be_bytes()));
+        assert_eq!(world.nat.borrow()[&key], nat_value((NODE, WEB_PORT), CLIENT.1, 1, WEB));
+        assert!(known(&world, &flow(&ack), &leg(&world)));
+    }
+
+    #[test]
+    fn a_segment_without_a_socket_makes_nothing() {
+        let world = world();
+        assert_eq!(find(&world, &flow(&packet(NODE, ACK)), &leg(&world)).port(), None);
+        assert!(world.nat.borrow().is_empty() && world.embryo.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_rebuilt_flow_is_counted_and_known() {
+        let world = world();
+        world.sockets.borrow_mut().insert(web_key(CLIENT, TASK_A), Socket::TimeWait);
+        let ack = packet(NODE, ACK);
+        assert!(find(&world, &flow(&ack), &leg(&world)).port().is_some());
+        assert!(known(&world, &flow(&ack), &leg(&world)));
+        assert_eq!(world.stats.borrow()[&WEB].rebuilt, 1);
+    }
+
+    #[test]
+    fn a_clashing_flow_is_rebuilt_under_the_port_it_had() {
+        let world = world();
+        world.sockets.borrow_mut().insert(web_key(CLIENT, TASK_A), Socket::Alive);
+        let ack = packet(SECOND_ADDR, ACK);
+        let second = flow(&ack);
+        let port = u16::from_be_bytes(second.client_port(1));
+        world.sockets.borrow_mut().insert(web_key((CLIENT.0, port), TASK_A), Socket::Alive);
+        assert_eq!(find(&world, &second, &leg(&world)).port(), Some(port.to_be_bytes()));
+    }
+
+    #[test]
+    fn fin_and_entry_are_noted() {
+        let world = world();
+        let key = web_key(CLIENT, TASK_A);
+        world.nat.borrow_mut().insert(key, nat_value((NODE, WEB_PORT), CLIENT.1, 2, WEB));
+        assert!(known(&world, &flow(&packet(NODE, ACK | FIN)), &leg(&world)));
+        let value = world.nat.borrow()[&key];
+        assert_eq!((value.entry, value.flags), (1, NAT_CLIENT_FIN));
+    }
+}

@@ -131,3 +131,50 @@ pub(super) fn to_task(connection: &SnatInValue<V4>) -> Verdict {
     };
     Verdict::to_task(nat, leg_index(connection.task))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{A, Interfaces, NODE, ON_2, TASK_A, TASK_B, WEB_PORT, World, facts};
+
+    fn dial(task: V4) -> Parsed {
+        facts(lb_common::port::TCP, (task, 50_000), (NODE, WEB_PORT), 0)
+    }
+
+    #[test]
+    fn connections_have_ports_of_their_own_and_keep_them() {
+        let world = World::small(Interfaces::default());
+        let one = hold(&world, &dial(TASK_A), None, (ON_2, 1)).unwrap();
+        let other = hold(&world, &dial(TASK_B), None, (ON_2, 1)).unwrap();
+        assert_ne!(one, other);
+        let held = held(&world, &dial(TASK_A)).unwrap();
+        assert_eq!((held.node_port, held.backend), (one, ON_2));
+        assert_eq!(hold(&world, &dial(TASK_A), Some(held), (A, 1)), Some(one));
+    }
+
+    #[test]
+    fn a_port_that_went_to_another_connection_is_not_held() {
+        let world = World::small(Interfaces::default());
+        let port = hold(&world, &dial(TASK_A), None, (ON_2, 1)).unwrap();
+        let key = SnatInKey { node_port: port, proto: lb_common::port::TCP, reserved: 0 };
+        let thief = back(&out_key(&dial(TASK_B)));
+        world.snat_in.borrow_mut().insert(key, thief);
+        assert_eq!(held(&world, &dial(TASK_A)), None);
+    }
+
+    #[test]
+    fn a_reply_to_another_port_or_peer_is_nobodys() {
+        let world = World::small(Interfaces::default());
+        let node_port = hold(&world, &dial(TASK_A), None, (ON_2, 1)).unwrap();
+        let reply = Flow {
+            src: NODE,
+            dst: NODE,
+            src_port: WEB_PORT.to_be_bytes(),
+            dst_port: node_port,
+            proto: lb_common::port::TCP,
+        };
+        assert_eq!(connection(&world, &reply).map(|flow| flow.task), Some(TASK_A));
+        assert_eq!(connection(&world, &Flow { src: TASK_B, ..reply }), None);
+        assert_eq!(connection(&world, &Flow { dst_port: [0, 1], ..reply }), None);
+    }
+}

@@ -1,0 +1,20 @@
+//! The data plane without a kernel: plain maps to decide over, a small cluster's contents for them,
+//! frames to decide about, and an executor that does to bytes what the kernel's executors do.
+//!
+//! For unit tests, property tests, benchmarks and, as the reference, for runs of the real object.
+
+mod cases;
+mod frame;
+#[cfg(test)]
+mod properties;
+mod run;
+mod tables;
+mod valid;
+mod world;
+
+pub use cases::{Case, Hook, Step, all, arrive};
+pub use frame::{Frame, IcmpError, Tunnelled};
+pub use run::{End, REPLY_MACS, Ran, from_task, tc_node, xdp};
+pub use tables::{Way, World};
+pub use valid::{Invalid, check};
+pub use world::*;

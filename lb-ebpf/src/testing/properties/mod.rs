@@ -1,0 +1,30 @@
+//! What holds for any packet, checked against full recomputation.
+
+mod mss;
+mod nat;
+mod parse;
+mod refusal;
+mod tunnel;
+mod walk;
+
+use lb_common::addr::V4;
+use proptest::prelude::*;
+
+use super::Frame;
+
+/// An address and port.
+fn end() -> impl Strategy<Value = (V4, u16)> {
+    (any::<[u8; 4]>(), any::<u16>())
+}
+
+/// Any unfragmented TCP segment or UDP datagram.
+fn frame() -> impl Strategy<Value = Frame> {
+    let rest = (any::<bool>(), any::<u8>(), any::<[u32; 2]>(), any::<[u16; 2]>(), any::<bool>());
+    let bytes = prop::collection::vec(any::<u8>(), 0..200);
+    (end(), end(), rest, prop::collection::vec(any::<u8>(), 0..40), bytes).prop_map(
+        |(src, dst, (tcp, flags, [seq, ack], [id, window], udp_checksum), options, payload)| {
+            let base = if tcp { Frame::tcp(src, dst) } else { Frame::udp(src, dst) };
+            Frame { flags, seq, ack, id, window, udp_checksum, options, payload, ..base }
+        },
+    )
+}

@@ -1,0 +1,382 @@
+//! Carries out decisions on byte vectors: what `kernel::{xdp,skb}` do by helpers, step by step in the
+//! same order, with the same `rewrite` functions.
+
+use lb_common::{
+    addr::{Mac, V4},
+    backend::NODE_SELF,
+    drops::Reason,
+    leg::leg_index,
+    peer::{PEER_RESOLVED, Peer},
+    wire::{self, OUTER_LEN, TUNNEL_OVERHEAD},
+};
+
+use super::{Way, World};
+use crate::{
+    decide::{
+        client::{TaskClient, decide, task_client},
+        ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
+        leg::{LegPacket, leg},
+    },
+    headers::{ETHERTYPE_IPV4, Eth, SYN},
+    packet::Packet,
+    parse::{ETH_LEN, Kind, Parsed},
+    rewrite::{
+        mss, nat,
+        refusal::{ICMP_LEN, ICMP_ROOM, RESET_LEN, reset, unreachable},
+        tunnel::{Tunnel, TunnelHeader, source_port},
+    },
+    tables::Tables,
+    verdict::{Action, Verdict},
+};
+
+/// Inner MAC addresses of reply frames.
+pub const REPLY_MACS: (Mac, Mac) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+/// IPv4 and TCP header, which an MSS does not count.
+const TCP_OVERHEAD: u16 = 40;
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// On to the kernel.
+    Pass,
+    /// Dropped; the reason is counted.
+    Drop,
+    /// Sent by an interface.
+    Send(u32),
+    /// Sent by an interface, after the kernel asked for the neighbour's Ethernet address.
+    Ask(u32),
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What became of the frame.
+    pub end: End,
+    /// Its bytes then.
+    pub frame: Vec<u8>,
+}
+
+type Outcome = Result<End, Reason>;
+
+/// The frame on its way.
+struct Wire(Vec<u8>);
+
+impl Wire {
+    fn packet(&mut self) -> Packet<'_> {
+        Packet::from_slice(&mut self.0)
+    }
+
+    /// Removes bytes at the front, or adds some if `delta` is negative.
+    fn adjust_head(&mut self, delta: i32) {
+        match usize::try_from(delta) {
+            Ok(fewer) => drop(self.0.drain(..fewer)),
+            Err(_) => {
+                drop(self.0.splice(..0, std::iter::repeat_n(0, delta.unsigned_abs() as usize)));
+            }
+        }
+    }
+
+    /// Adds bytes between Ethernet and IPv4 header, or removes some if `delta` is negative.
+    fn adjust_room(&mut self, delta: i32) {
+        let eth: Vec<u8> = self.0[..ETH_LEN].to_vec();
+        self.adjust_head(-delta);
+        self.0[..ETH_LEN].copy_from_slice(&eth);
+    }
+
+    fn send(&mut self, macs: (Mac, Mac), ifindex: u32) -> Outcome {
+        let eth = Eth { dst: macs.0, src: macs.1, ether_type: ETHERTYPE_IPV4 };
+        self.packet().write(0, &eth).ok_or(Reason::Internal)?;
+        Ok(End::Send(ifindex))
+    }
+}
+
+fn finish(world: &World, wire: Wire, outcome: Outcome) -> Ran {
+    let end = outcome.unwrap_or_else(|reason| {
+        world.count(reason);
+        End::Drop
+    });
+    Ran { end, frame: wire.0 }
+}
+
+/// The program `xdp_node`: a frame that the NIC received.
+#[must_use]
+pub fn xdp(world: &World, frame: &[u8]) -> Ran {
+    let mut wire = Wire(frame.to_vec());
+    let outcome = receive(world, &mut wire);
+    finish(world, wire, outcome)
+}
+
+fn receive(world: &World, wire: &mut Wire) -> Outcome {
+    match sort(world, &wire.packet()) {
+        Some(Arriving::Client(mut parsed)) => {
+            let verdict = client(world, &mut parsed);
+            conclude(world, wire, &verdict, &parsed, false)
+        }
+        Some(Arriving::Tunnel(outer)) => receive_tunnel(world, wire, outer),
+        None => Ok(End::Pass),
+    }
+}
+
+fn receive_tunnel(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
+    let packet = wire.packet();
+    if !is_mesh(world, &packet) {
+        return Ok(End::Pass);
+    }
+    let Some(Inner { parsed: mut inner, is_reply }) = unwrap(world, &packet) else {
+        return Err(Reason::Malformed);
+    };
+    let verdict = if is_reply {
+        replied(world, outer, &inner)
+    } else {
+        forwarded(world, &packet, outer, &mut inner)
+    };
+    conclude(world, wire, &verdict, &inner, true)
+}
+
+fn conclude(
+    world: &World,
+    wire: &mut Wire,
+    verdict: &Verdict,
+    parsed: &Parsed,
+    tunnelled: bool,
+) -> Outcome {
+    match verdict.action {
+        Action::Pass => Ok(End::Pass),
+        Action::ToTask => deliver(world, wire, verdict, parsed, tunnelled),
+        Action::Forward => {
+            if !tunnelled {
+                wire.adjust_head(-(OUTER_LEN as i32));
+            }
+            into_tunnel(
+                world,
+                wire,
+                verdict.index,
+                &forward(world, parsed, parsed.total_len, verdict),
+            )
+        }
+        Action::Unpack => unpack(world, wire, parsed),
+        Action::Refuse | Action::TooBig => refuse(world, wire, verdict, parsed, tunnelled),
+        Action::Drop => Err(verdict.reason.unwrap_or(Reason::Internal)),
+        Action::ToClient | Action::ToEntry => Err(Reason::Internal),
+    }
+}
+
+fn deliver(
+    world: &World,
+    wire: &mut Wire,
+    verdict: &Verdict,
+    parsed: &Parsed,
+    tunnelled: bool,
+) -> Outcome {
+    let leg = world.leg(verdict.index).ok_or(Reason::TaskGone)?;
+    if tunnelled {
+        wire.adjust_head(OUTER_LEN as i32);
+    }
+    nat::translate(&wire.packet(), parsed, &verdict.nat).ok_or(Reason::Malformed)?;
+    clamp(wire, parsed, leg.mtu)?;
+    wire.send((leg.task_mac, leg.host_mac), leg.ifindex)
+}
+
+fn clamp(wire: &mut Wire, parsed: &Parsed, mtu: u16) -> Result<(), Reason> {
+    if parsed.kind != Kind::Tcp || parsed.flags & SYN == 0 {
+        return Ok(());
+    }
+    match mss::find(&wire.packet(), mtu - TCP_OVERHEAD) {
+        Some(clamp) => mss::write(&wire.packet(), &clamp).ok_or(Reason::Malformed),
+        None => Ok(()),
+    }
+}
+
+fn forward(world: &World, parsed: &Parsed, inner_len: u16, verdict: &Verdict) -> Tunnel {
+    Tunnel {
+        vni: world.mesh_vni,
+        macs: wire::carry(verdict.row, verdict.entry),
+        ..reply(world, parsed, inner_len)
+    }
+}
+
+fn reply(world: &World, parsed: &Parsed, inner_len: u16) -> Tunnel {
+    Tunnel {
+        own: world.node_addr,
+        port: world.vxlan_port,
+        vni: world.mesh_vni + 1,
+        macs: REPLY_MACS,
+        src_port: source_port(parsed),
+        inner_len,
+    }
+}
+
+fn into_tunnel(world: &World, wire: &mut Wire, peer: u16, tunnel: &Tunnel) -> Outcome {
+    let peer = resolved(world, peer).ok_or(Reason::NoNextHop)?;
+    TunnelHeader::new(&peer, tunnel).store(&wire.packet()).ok_or(Reason::Internal)?;
+    Ok(End::Send(peer.ifindex))
+}
+
+fn resolved(world: &World, peer: u16) -> Option<Peer> {
+    world.peer(peer).filter(|peer| peer.flags & PEER_RESOLVED != 0)
+}
+
+fn unpack(world: &World, wire: &mut Wire, parsed: &Parsed) -> Outcome {
+    match world.ways.get(&parsed.dst) {
+        Some(Way::Resolved { ifindex, macs }) => {
+            wire.adjust_head(OUTER_LEN as i32);
+            wire.send(*macs, *ifindex)
+        }
+        Some(Way::Unresolved { .. }) => Ok(End::Pass),
+        None => Err(Reason::NoNextHop),
+    }
+}
+
+fn refuse(
+    world: &World,
+    wire: &mut Wire,
+    verdict: &Verdict,
+    parsed: &Parsed,
+    tunnelled: bool,
+) -> Outcome {
+    world.count(verdict.reason.unwrap_or(Reason::Internal));
+    if tunnelled {
+        wire.adjust_head(OUTER_LEN as i32);
+    }
+    let length = if parsed.kind == Kind::Tcp && verdict.action == Action::Refuse {
+        reset(&wire.packet()).ok_or(Reason::Malformed)?;
+        RESET_LEN
+    } else {
+        wire.adjust_head(-(ICMP_ROOM as i32));
+        unreachable(&wire.packet(), verdict.mtu).ok_or(Reason::Malformed)?;
+        ICMP_LEN
+    };
+    wire.0.resize(length, 0);
+    if verdict.index != NODE_SELF {
+        wire.adjust_head(-i32::from(TUNNEL_OVERHEAD));
+        let tunnel = reply(world, parsed, (length - ETH_LEN) as u16);
+        return into_tunnel(world, wire, verdict.index, &tunnel);
+    }
+    match world.ways.get(&parsed.src) {
+        Some(Way::Resolved { ifindex, macs }) => wire.send(*macs, *ifindex),
+        Some(Way::Unresolved { .. }) | None => Err(Reason::NoNextHop),
+    }
+}
+
+/// The programs `tc_leg` and `tc_client`, one after the other: a frame from the task behind
+/// interface `ifindex`. `whole` is false for a packet that is cut into segments later.
+#[must_use]
+pub fn from_task(world: &World, frame: &[u8], ifindex: u32, whole: bool) -> Ran {
+    let mut wire = Wire(frame.to_vec());
+    let decided = leg(world, &wire.packet(), ifindex, whole);
+    let outcome = match decided {
+        Some(LegPacket { verdict, parsed }) => answer(world, &mut wire, &verdict, &parsed),
+        None => dial(world, &mut wire, ifindex, whole),
+    };
+    finish(world, wire, outcome)
+}
+
+fn answer(world: &World, wire: &mut Wire, verdict: &Verdict, parsed: &Parsed) -> Outcome {
+    if let Some(reason) = verdict.reason {
+        return Err(reason);
+    }
+    if let Some(leg) = world.leg(leg_index(parsed.src)) {
+        clamp(wire, parsed, leg.mtu)?;
+    }
+    nat::translate(&wire.packet(), parsed, &verdict.nat).ok_or(Reason::Malformed)?;
+    match verdict.action {
+        Action::ToTask => into_leg(world, wire, verdict.index),
+        Action::ToClient => match world.ways.get(&verdict.nat.dst) {
+            Some(Way::Resolved { ifindex, macs }) => wire.send(*macs, *ifindex),
+            Some(Way::Unresolved { ifindex }) => Ok(End::Ask(*ifindex)),
+            None => Err(Reason::NoNextHop),
+        },
+        Action::ToEntry => {
+            let tunnel = reply(world, parsed, inner_len(wire));
+            encapsulate(world, wire, verdict.index, &tunnel)
+        }
+        _ => Err(Reason::Internal),
+    }
+}
+
+fn dial(world: &World, wire: &mut Wire, ifindex: u32, whole: bool) -> Outcome {
+    let Some(mut client) = task_client(world, &wire.packet(), whole) else { return Ok(End::Pass) };
+    let mut verdict = Verdict::pass();
+    if !decide(world, &mut client, &mut verdict) {
+        return Ok(End::Pass);
+    }
+    match verdict.action {
+        Action::ToTask => {
+            nat::translate(&wire.packet(), &client.parsed, &verdict.nat)
+                .ok_or(Reason::Malformed)?;
+            into_leg(world, wire, verdict.index)
+        }
+        Action::Forward => dial_away(world, wire, &client, &verdict),
+        Action::Refuse | Action::TooBig => {
+            refuse_task(world, wire, &verdict, &client.parsed, ifindex)
+        }
+        _ => Err(verdict.reason.unwrap_or(Reason::Internal)),
+    }
+}
+
+fn dial_away(world: &World, wire: &mut Wire, client: &TaskClient, verdict: &Verdict) -> Outcome {
+    nat::translate(&wire.packet(), &client.parsed, &client.as_node()).ok_or(Reason::Malformed)?;
+    let tunnel = forward(world, &client.node, inner_len(wire), verdict);
+    encapsulate(world, wire, verdict.index, &tunnel)
+}
+
+fn encapsulate(world: &World, wire: &mut Wire, peer: u16, tunnel: &Tunnel) -> Outcome {
+    resolved(world, peer).ok_or(Reason::NoNextHop)?;
+    wire.adjust_room(OUTER_LEN as i32);
+    into_tunnel(world, wire, peer, tunnel)
+}
+
+fn into_leg(world: &World, wire: &mut Wire, leg: u16) -> Outcome {
+    let leg = world.leg(leg).ok_or(Reason::TaskGone)?;
+    wire.send((leg.task_mac, leg.host_mac), leg.ifindex)
+}
+
+fn refuse_task(
+    world: &World,
+    wire: &mut Wire,
+    verdict: &Verdict,
+    parsed: &Parsed,
+    ifindex: u32,
+) -> Outcome {
+    world.count(verdict.reason.unwrap_or(Reason::Internal));
+    if parsed.kind == Kind::Tcp && verdict.action == Action::Refuse {
+        return Ok(End::Pass);
+    }
+    let eth = wire.packet().read::<Eth>(0).ok_or(Reason::Internal)?;
+    wire.adjust_room(ICMP_ROOM as i32);
+    unreachable(&wire.packet(), verdict.mtu).ok_or(Reason::Internal)?;
+    wire.0.resize(ICMP_LEN, 0);
+    wire.send((eth.src, eth.dst), ifindex)
+}
+
+fn inner_len(wire: &Wire) -> u16 {
+    (wire.0.len() - ETH_LEN) as u16
+}
+
+/// The program `tc_node`: a frame that XDP passed on the NIC.
+#[must_use]
+pub fn tc_node(world: &World, frame: &[u8]) -> Ran {
+    let mut wire = Wire(frame.to_vec());
+    let outcome = receive_late(world, &mut wire);
+    finish(world, wire, outcome)
+}
+
+fn receive_late(world: &World, wire: &mut Wire) -> Outcome {
+    let packet = wire.packet();
+    let Some(Arriving::Tunnel(outer)) = sort(world, &packet) else { return Ok(End::Pass) };
+    if !is_mesh(world, &packet) {
+        return Ok(End::Pass);
+    }
+    let Some(Inner { parsed, is_reply: true }) = unwrap(world, &packet) else {
+        return Ok(End::Pass);
+    };
+    if replied(world, outer, &parsed).action != Action::Unpack {
+        return Ok(End::Pass);
+    }
+    let ifindex = match world.ways.get(&parsed.dst) {
+        Some(Way::Resolved { ifindex, .. } | Way::Unresolved { ifindex }) => *ifindex,
+        None => return Err(Reason::NoNextHop),
+    };
+    wire.adjust_room(-(OUTER_LEN as i32));
+    Ok(End::Ask(ifindex))
+}
