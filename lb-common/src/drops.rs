@@ -37,25 +37,23 @@ macro_rules! reasons {
 
 reasons! {
     Malformed = 1, "malformed", "A header is cut short or contradicts itself.", "Capture on the sender; something on the way mangles packets.";
-    IpOptions = 2, "ip-options", "An IPv4 header with options towards a published port.", "Send without IP options (RFC 7126 advises to drop them).";
-    NoBackend = 3, "no-backend", "The service has no live task; the client was refused (RST or ICMP port unreachable).", "Start a task or raise a weight above 0.";
-    TaskGone = 4, "task-gone", "The task named by the row has no leg on this node; the client was refused.", "Check that the task's namespace exists: `swarmlb service ps`.";
-    NoSocket = 5, "no-socket", "A TCP segment of a flow that neither the owner nor a former owner knows; the client was reset.", "Normal after a task was removed; else check that all nodes have the same cluster file.";
-    Quiet = 6, "quiet", "As no-socket, but shortly after a change, when another node may still know better; dropped without a reset.", "None needed; the client retransmits.";
-    UnknownPeer = 7, "unknown-peer", "A tunnel frame whose outer source is no node of the cluster.", "Add the node, or find who sends forged frames.";
-    ForgedReply = 8, "forged-reply", "A reply frame whose inner source is not one of this node's published addresses.", "Find who sends forged frames; or the port was unpublished while replies were under way.";
-    UnknownPort = 9, "unknown-port", "A tunnel frame for a port that this node does not know as published.", "Check that all nodes have the same cluster file.";
-    TooBig = 10, "too-big", "A packet larger than the tunnel carries; the sender was told by ICMP fragmentation needed.", "Raise the underlay's MTU by 50 bytes to carry full-size datagrams.";
-    NoNextHop = 11, "no-next-hop", "No route or no neighbour towards the client or the peer node.", "Check routes and ARP of this node.";
-    LegIsolation = 12, "leg-isolation", "A task sent to another task's gateway leg.", "Tasks reach each other by published ports or overlay networks.";
-    LegSpoof = 13, "leg-spoof", "A task sent from an address that is not its gateway leg's.", "Bind to the leg's address.";
-    LegFromOutside = 14, "leg-from-outside", "A packet from outside straight to a gateway leg's address.", "Publish the port.";
-    PortsExhausted = 15, "ports-exhausted", "No free port on the node's address for a task's connection to a published port.", "Fewer connections from tasks to their own node's published ports, or use the overlay.";
-    ClashExhausted = 16, "clash-exhausted", "One client port is in use towards one task through more than four dialled addresses or ports.", "Let the client use another port.";
-    MapFull = 17, "map-full", "A map update failed.", "Raise the map's size.";
-    Internal = 18, "internal", "A helper failed that does not fail on supported kernels.", "Please report it with `swarmlb status`.";
-    IcmpUnmatched = 19, "icmp-unmatched", "An ICMP error about a balanced packet whose flow is unknown here.", "None needed.";
-    Ttl = 20, "ttl", "A packet whose TTL ran out on its way between nodes.", "Look for a routing loop.";
+    NoBackend = 2, "no-backend", "The service has no live task; the client was refused (RST or ICMP port unreachable).", "Start a task or raise a weight above 0.";
+    TaskGone = 3, "task-gone", "The task named by the row has no leg on this node; the client was refused.", "Check that the task's namespace exists: `swarmlb service ps`.";
+    NoSocket = 4, "no-socket", "A TCP segment of a flow that neither the owner nor a former owner knows; the client was reset.", "Normal after a task was removed; else check that all nodes have the same cluster file.";
+    Quiet = 5, "quiet", "As no-socket, but shortly after a change, when another node may still know better; dropped without a reset.", "None needed; the client retransmits.";
+    UnknownPeer = 6, "unknown-peer", "A tunnel frame whose outer source is no node of the cluster.", "Add the node, or find who sends forged frames.";
+    ForgedReply = 7, "forged-reply", "A reply frame whose inner source is not one of this node's published addresses.", "Find who sends forged frames; or the port was unpublished while replies were under way.";
+    UnknownPort = 8, "unknown-port", "A tunnel frame for a port that this node does not know as published.", "Check that all nodes have the same cluster file.";
+    TooBig = 9, "too-big", "A packet larger than the tunnel carries; the sender was told by ICMP fragmentation needed.", "Raise the underlay's MTU by 50 bytes to carry full-size datagrams.";
+    NoNextHop = 10, "no-next-hop", "No route or no neighbour towards the client or the peer node.", "Check routes and ARP of this node.";
+    LegIsolation = 11, "leg-isolation", "A task sent to another task's gateway leg.", "Tasks reach each other by published ports or overlay networks.";
+    LegSpoof = 12, "leg-spoof", "A task sent from an address that is not its gateway leg's.", "Bind to the leg's address.";
+    LegFromOutside = 13, "leg-from-outside", "A packet from outside straight to a gateway leg's address.", "Publish the port.";
+    PortsExhausted = 14, "ports-exhausted", "No free port on the node's address for a task's connection to a published port.", "Fewer connections from tasks to their own node's published ports, or use the overlay.";
+    ClashExhausted = 15, "clash-exhausted", "One client port is in use towards one task through three other dialled addresses or ports.", "Let the client use another port.";
+    MapFull = 16, "map-full", "A map update failed.", "Raise the map's size.";
+    Internal = 17, "internal", "A helper failed that does not fail on supported kernels.", "Please report it with `swarmlb status`.";
+    IcmpUnmatched = 18, "icmp-unmatched", "An ICMP error about a balanced packet whose flow is unknown here.", "None needed.";
 }
 
 /// Elements of `DROPS`: one more than the highest reason.
