@@ -1,15 +1,17 @@
 //! The node's own processes as clients of published ports: they never pass a NIC, so the address is
 //! replaced at the socket. A local task is dialled at its leg, a remote one at its node's published
-//! port, where it enters like any client.
+//! port, where it enters like any client. Where there is no task, the call itself is refused: a
+//! datagram would else end in the socket that reserves the port.
 
 use aya_ebpf::{
     bindings::bpf_sock_addr,
-    helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie},
+    helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_set_retval},
     programs::SockAddrContext,
 };
 use lb_common::{
     addr::V4,
     backend::NODE_SELF,
+    drops::Reason,
     flow::{SocketKey, SocketValue},
     hash::{flow_hash, mix},
     port::{PublishedPort, TCP, UDP, port_index},
@@ -21,6 +23,10 @@ use crate::{decide::entry::backend, maps, tables::Tables};
 
 /// Let the call go on.
 const PROCEED: i32 = 1;
+/// Let the call fail.
+const FAIL: i32 = 0;
+/// `ECONNREFUSED`, include/uapi/asm-generic/errno.h.
+const CONNECTION_REFUSED: i32 = 111;
 /// `SOCK_STREAM`, include/linux/net.h.
 const SOCK_STREAM: u32 = 1;
 /// `SOCK_DGRAM`.
@@ -32,10 +38,7 @@ type Endpoint = (V4, [u8; 2]);
 /// connect() and sendmsg(): the dialled address becomes a backend's.
 #[inline(always)]
 pub fn run_dial(ctx: &SockAddrContext) -> i32 {
-    if is_node(ctx) {
-        dial(ctx);
-    }
-    PROCEED
+    if is_node(ctx) { dial(ctx).unwrap_or(PROCEED) } else { PROCEED }
 }
 
 /// recvmsg() and getpeername(): the backend's address becomes the dialled one.
@@ -58,8 +61,9 @@ fn is_node(ctx: &SockAddrContext) -> bool {
     unsafe { bpf_get_netns_cookie(ctx.sock_addr.cast()) == maps::NETNS_COOKIE.load() }
 }
 
+/// `None`: not for a published port.
 #[inline(always)]
-fn dial(ctx: &SockAddrContext) -> Option<()> {
+fn dial(ctx: &SockAddrContext) -> Option<i32> {
     let kernel = Kernel::new(ctx.sock_addr.cast());
     let dialled = endpoint(ctx);
     let proto = proto(ctx)?;
@@ -67,12 +71,28 @@ fn dial(ctx: &SockAddrContext) -> Option<()> {
     if !port.is_published() || !(dialled.0[0] == 127 || kernel.is_own(dialled.0)) {
         return None;
     }
-    let real = pick(&kernel, port, dialled.1, cookie(ctx), proto)?;
+    Some(match pick(&kernel, port, dialled.1, cookie(ctx), proto) {
+        Ok(real) => redirect(ctx, dialled, real),
+        Err(reason) => refuse(&kernel, reason),
+    })
+}
+
+#[inline(always)]
+fn redirect(ctx: &SockAddrContext, dialled: Endpoint, real: Endpoint) -> i32 {
     let value = SocketValue { addr: dialled.0, port: dialled.1, reserved: [0; 2] };
     // A full map costs the caller the dialled address in getpeername(), nothing else.
     let _: Result<(), i32> = maps::SOCKETS.insert(socket_key(ctx, real.0, real.1), value, 0);
     set_endpoint(ctx, real);
-    Some(())
+    PROCEED
+}
+
+/// The caller's system call returns "connection refused".
+#[inline(always)]
+fn refuse(kernel: &Kernel, reason: Reason) -> i32 {
+    kernel.count(reason);
+    // SAFETY: no pointers; the helper sets what the system call returns.
+    unsafe { bpf_set_retval(-CONNECTION_REFUSED) };
+    FAIL
 }
 
 /// A backend for this socket; the same one for every datagram of an unconnected socket as long as
@@ -84,15 +104,18 @@ fn pick(
     dialled_port: [u8; 2],
     cookie: u64,
     proto: u8,
-) -> Option<Endpoint> {
-    let service = kernel.service(port.service)?;
+) -> Result<Endpoint, Reason> {
+    let service = kernel.service(port.service).ok_or(Reason::Internal)?;
+    let range = service.row_range().ok_or(Reason::NoBackend)?;
     let turn = turn(kernel, port.service, service, cookie, proto);
-    let row = kernel.row(service.row_range()?.pick(turn))?;
-    let owner = backend(kernel, service, row.owner())?;
+    let row = kernel.row(range.pick(turn)).ok_or(Reason::Internal)?;
+    let owner = backend(kernel, service, row.owner()).ok_or(Reason::NoBackend)?;
     if owner.node == NODE_SELF {
-        return Some((kernel.leg(owner.leg)?.addr, port.target.to_be_bytes()));
+        let leg = kernel.leg(owner.leg).ok_or(Reason::TaskGone)?;
+        return Ok((leg.addr, port.target.to_be_bytes()));
     }
-    Some((kernel.peer(owner.node)?.addr, dialled_port))
+    let peer = kernel.peer(owner.node).ok_or(Reason::NoNextHop)?;
+    Ok((peer.addr, dialled_port))
 }
 
 #[inline(always)]
