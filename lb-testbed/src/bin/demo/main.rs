@@ -1,0 +1,62 @@
+//! The demo: a three-node cluster on this machine at work, told step by step. Every step measures
+//! what it claims; the exit status is 0 only if all of it held.
+//!
+//! [`stage`] makes the cluster; each further file is one chapter; [`story`] prints and keeps count.
+
+mod change;
+mod cluster_file;
+mod end;
+mod interrupt;
+mod maps;
+mod mesh;
+mod stage;
+mod story;
+mod survival;
+mod traffic;
+mod wire;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use stage::Stage;
+use story::Story;
+
+/// Three nodes and a client on this machine, in network namespaces: the routing mesh at work.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Leave the cluster running and print the commands to look around in it and to remove it.
+    #[arg(long)]
+    keep: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut story = Story::begin();
+    match interrupt::watch().and_then(|()| tell(&mut story, cli.keep)) {
+        Ok(()) => story.end(),
+        Err(error) => story.broken(&error),
+    }
+}
+
+fn tell(story: &mut Story, keep: bool) -> Result<()> {
+    let mut stage = Stage::set(story, keep)?;
+    let outcome = play(story, &mut stage);
+    if interrupt::seen() {
+        return stage.leave_nothing();
+    }
+    outcome?;
+    end::tell(story, stage, keep)
+}
+
+fn play(story: &mut Story, stage: &mut Stage) -> Result<()> {
+    stage.start_agents(story)?;
+    mesh::tell(story, stage)?;
+    maps::tell(story, stage)?;
+    wire::tell(story, stage)?;
+    survival::tell(story, stage)?;
+    change::scale_up(story, stage)?;
+    change::drain(story, stage)
+}
