@@ -1,10 +1,13 @@
-//! `cargo xtask demo`: builds everything, then runs the demo of the test-bed crate.
+//! `cargo xtask demo`: builds everything, then becomes the demo of the test-bed crate, which alone
+//! then gets Ctrl-C and cleans up before the shell's prompt is back.
 
-use anyhow::Result;
+use std::os::unix::process::CommandExt as _;
+
+use anyhow::{Context as _, Result};
 
 use crate::{
     build,
-    command::run as run_command,
+    command::announce,
     setup::{self, Need},
 };
 
@@ -16,7 +19,7 @@ pub(crate) struct Args {
     keep: bool,
 }
 
-/// Runs the demo.
+/// Runs the demo in place of this process; returns only if that fails.
 ///
 /// # Errors
 /// Without root, or when the build or the demo fails.
@@ -28,5 +31,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.keep {
         demo.arg("--keep");
     }
-    run_command(&mut demo)
+    let shown = announce(&demo);
+    Err(demo.exec()).with_context(|| format!("cannot run `{shown}`"))
 }

@@ -43,11 +43,11 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     for backend in &backends {
         shown.push(excerpt(story, &maps, "BACKENDS", base + backend.number, 1)?);
     }
-    let numbers = backends.iter().map(|b| format!("{} is {} on {}", b.number, b.task, b.node));
+    let numbers = backends.iter().map(|b| format!("{:>6}  {} on {}", b.number, b.task, b.node));
     story.say(&format!(
         "A row is eight bytes: the backend that owns this share of the clients, then those that\n\
-         owned it before (none yet). Backend {}.",
-        numbers.collect::<Vec<_>>().join(", ")
+         owned it before (none yet). Backend numbers:\n{}",
+        numbers.collect::<Vec<_>>().join("\n")
     ));
     println!();
     let owners = backends.iter().map(|backend| format!("[{},0,0,0", backend.number));

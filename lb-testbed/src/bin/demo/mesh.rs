@@ -45,7 +45,7 @@ fn ask(story: &Story, stage: &Stage, url: &str) -> Result<()> {
 fn spread(story: &mut Story, stage: &Stage, reports: &[(String, LoadReport)]) {
     story.say("Who answered, by the node that was dialled:");
     let tasks: Vec<&str> = stage.members.iter().map(|member| member.task.as_str()).collect();
-    let head = |task: &&str| format!("{task}");
+    let head = |task: &&str| (*task).to_owned();
     let mut rows = vec![[String::new()].into_iter().chain(tasks.iter().map(head)).collect()];
     let mut totals = BTreeMap::<&str, u64>::new();
     for (node, report) in reports {

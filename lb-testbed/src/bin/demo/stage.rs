@@ -17,7 +17,7 @@ const PICTURE: &str = "\
          |       |               |
          n1      n2              n3        198.18.0.1, .2, .3
          |       |
-       web.1   web.2                       HTTP servers, each in a namespace of its own";
+       web.1   web.2, web.3                HTTP servers, each in a namespace of its own";
 
 /// The cluster with what runs in it.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Chapter 1: the wires and the servers, without swarmlb.
     pub(crate) fn set(story: &mut Story, keep: bool) -> Result<Self> {
-        story.chapter("Three nodes, a client, and a service with two replicas");
+        story.chapter("Three nodes, a client, and a service with three replicas");
         story.say(
             "Each node is a network namespace with a wire to the others, as a machine in a rack\n\
              would be. Nothing outside these namespaces is touched.\n ",
@@ -41,8 +41,7 @@ impl Stage {
         let cluster = story.during("making namespaces and wires", build)?;
         let mut stage = Self { cluster, members: Vec::new(), servers: Vec::new() };
         story.during("starting the servers", || {
-            stage.add_task("n1")?;
-            stage.add_task("n2")
+            ["n1", "n2", "n2"].into_iter().try_for_each(|node| stage.add_task(node))
         })?;
         Ok(stage)
     }

@@ -57,7 +57,8 @@ impl Story {
     pub(crate) fn table(&self, rows: &[Vec<String>]) {
         println!();
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column| rows.iter().filter_map(|row| Some(row.get(column)?.len())).max();
+        let width =
+            |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.len())).max();
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         for row in rows {
             let cell = |(at, text): (usize, &String)| match (at, widths[at]) {

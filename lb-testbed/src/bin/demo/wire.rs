@@ -1,6 +1,11 @@
 //! Chapter 5: one handshake as a packet capture on n3's wire saw it, and what the tunnel carries.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use lb_common::{addr::Mac, row::Row, wire};
@@ -25,9 +30,8 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     let capture = story.during("capturing one connection on the wire of n3", || {
         let filter = format!("tcp port {PUBLISHED} or udp port {}", wire::VXLAN_PORT);
         let capture = stage.cluster.capture_wire(ENTRY, &filter)?;
-        let to = (stage.cluster.address(ENTRY), PUBLISHED);
-        let session =
-            TcpSession::open(&stage.cluster.client().ns, to.into(), 0).context("no answer")?;
+        let to = SocketAddrV4::new(stage.cluster.address(ENTRY), PUBLISHED);
+        let session = TcpSession::open(&stage.cluster.client().ns, to, 0).context("no answer")?;
         let lines = eventually_some(CAPTURE_LIMIT, "the handshake", || handshake(&capture))?;
         capture.stop(&[])?;
         Ok((session.first().task_name().to_owned(), lines))
@@ -35,21 +39,32 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     let (task, lines) = capture;
     story.command(
         &format!("tcpdump -e -i {ENTRY}        # at the other end of n3's wire"),
-        &lines.join("\n"),
+        &readable(&lines),
     );
     explain(story, stage, &task, &lines)
 }
 
 /// SYN and SYN+ACK on all their ways, once they are in the capture.
 fn handshake(capture: &Capture) -> Option<Vec<String>> {
-    let lines = capture.lines(&["-e", "-q"]).ok()?;
-    let lines: Vec<String> = lines.iter().map(|line| shorten(line)).collect();
+    let lines = capture.lines(&["-e"]).ok()?;
     (lines.len() > HANDSHAKE_LINES).then(|| lines[..HANDSHAKE_LINES].to_vec())
 }
 
-/// Leaves out what every line has.
-fn shorten(line: &str) -> String {
-    line.replace(", ethertype IPv4 (0x0800)", "").replace(", flags [I] (0x08)", "")
+/// Numbered, without what does not matter here: TCP options, and the Ethernet addresses of outer
+/// frames.
+fn readable(lines: &[String]) -> String {
+    let mut inner = false;
+    let mut text = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        let (ethernet, packet) = line.split_once(", ethertype").unwrap_or(("", line));
+        let packet = packet.split_once(": ").map_or(packet, |(_, packet)| packet);
+        let packet = packet.split(", seq").next().unwrap_or(packet);
+        let packet = packet.replace(", flags [I] (0x08)", "");
+        let ethernet = if inner { format!("   {}, ", ethernet.trim()) } else { String::new() };
+        let _ = writeln!(text, "{}  {ethernet}{packet}", at + 1);
+        inner = packet.contains("VXLAN");
+    }
+    text
 }
 
 fn explain(story: &mut Story, stage: &Stage, task: &str, lines: &[String]) -> Result<()> {
@@ -64,11 +79,12 @@ fn explain(story: &mut Story, stage: &Stage, task: &str, lines: &[String]) -> Re
         .collect();
     let owner = names.get(&u64::from(row.owner())).map_or("nobody", String::as_str);
     story.say(&format!(
-        "Four packets. The client's SYN arrives at {ENTRY} (line 1) and leaves it on VNI {} (2), whole:\n\
-         the inner packet (3) still goes from the client to the address it dialled. The inner MAC\n\
-         addresses have no use there, so they carry {:?} and {entry}: the row, whose owner {} is\n\
-         {owner}, and the entry node. The reply comes back on VNI {} (4) with the dialled address as\n\
-         its source already (5), and {ENTRY} only unpacks it (6).",
+        "Four packets, two of them in the tunnel. The client's SYN arrives at {ENTRY} (line 1) and\n\
+         leaves it on VNI {} (2) as it came: the inner packet (3) still goes from the client to\n\
+         the address it dialled. Inside a tunnel the inner MAC addresses have no use, so they\n\
+         carry the row {:?}, whose owner {} is {owner}, and the entry node {entry}.\n\
+         The reply comes back on VNI {} (4) with the dialled address as its source already (5),\n\
+         and {ENTRY} only unpacks it (6).",
         wire::MESH_VNI,
         row.backends,
         row.owner(),
