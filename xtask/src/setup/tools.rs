@@ -31,8 +31,12 @@ pub(super) const TOOLS: [Tool; 8] = [
         reason: "offloads that make veths act as wires",
     },
     Tool { command: "nft", package: "nftables", reason: "masquerades what tasks send outside" },
-    Tool { command: "curl", package: "curl", reason: "the client of HTTP scenarios and the demo" },
-    Tool { command: "iperf3", package: "iperf3", reason: "long transfers under change" },
+    Tool { command: "curl", package: "curl", reason: "the client of the demo" },
+    Tool {
+        command: "sysctl",
+        package: "procps",
+        reason: "sets nodes up in tests as distributions do",
+    },
     Tool { command: "ping", package: "iputils-ping", reason: "shows that legs carry packets" },
     Tool { command: "tcpdump", package: "tcpdump", reason: "shows what the underlay carries" },
 ];
