@@ -1,0 +1,67 @@
+//! Frames that nobody thought of: those of the tables with bytes changed and cut. Whatever they mean,
+//! the object and plain maps must do the same with them.
+
+use lb_ebpf::testing::{Case, Hook, World, all, arrive};
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
+
+use crate::{
+    maps::Maps,
+    object::{Loaded, Return, visible},
+    place::{self, Place},
+};
+
+/// Mutations of each frame.
+const MUTATIONS: usize = 30;
+/// The inner destination of a tunnel frame: routes of the namespace know more addresses than plain
+/// maps do, and to whom a reply goes is theirs to say.
+const INNER_DST: std::ops::Range<usize> = 80..84;
+
+/// Bytes to change, and the length to cut to; the kernel wants an Ethernet header at least.
+fn mutation() -> impl Strategy<Value = (Vec<(usize, u8)>, usize)> {
+    let place = (0usize..130).prop_filter("an address of routes", |at| !INNER_DST.contains(at));
+    let length = prop_oneof![3 => Just(usize::MAX), 1 => 14usize..150];
+    (prop::collection::vec((place, any::<u8>()), 1..4), length)
+}
+
+fn mutate(frame: &[u8], (changes, length): &(Vec<(usize, u8)>, usize)) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    for &(at, byte) in changes {
+        if let Some(place) = frame.get_mut(at) {
+            *place = byte;
+        }
+    }
+    frame.truncate(*length);
+    frame
+}
+
+fn run(loaded: &mut Loaded, place: &Place, case: &Case, runner: &mut TestRunner) {
+    Maps(&mut loaded.ebpf).set(&case.world);
+    let sockets = case.world.sockets.borrow();
+    let _connections = place.connections(sockets.keys());
+    for step in case.steps.iter().filter(|step| step.hook == Hook::Nic) {
+        for _mutation in 0..MUTATIONS {
+            let mutation = mutation().new_tree(runner).expect("a mutation").current();
+            let frame = mutate(&step.frame, &mutation);
+            let real = loaded.arrive(Hook::Nic, &frame);
+            let plain = visible(arrive(&case.world, Hook::Nic, &frame));
+            assert_eq!(real.0, plain.0, "{}: {frame:02x?}", case.name);
+            if real.0 != Return::Drop {
+                assert_eq!(real.1, plain.1, "{}: {frame:02x?}", case.name);
+            }
+        }
+    }
+    Maps(&mut loaded.ebpf).compare(&case.world, case.name);
+    Maps(&mut loaded.ebpf).clear(&case.world);
+}
+
+#[test]
+fn frames_that_nobody_thought_of_end_as_over_plain_maps() {
+    place::run(|place| {
+        let mut runner = TestRunner::deterministic();
+        let mut loaded = Loaded::new(&World::empty(), &place.interfaces);
+        Maps(&mut loaded.ebpf).devices(&place.interfaces);
+        for case in all(place.interfaces) {
+            run(&mut loaded, place, &case, &mut runner);
+        }
+    });
+}
