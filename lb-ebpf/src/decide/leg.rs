@@ -5,9 +5,8 @@
 use lb_common::{
     addr::V4,
     backend::NODE_SELF,
-    drops::Reason,
     flow::{NAT_DIRECT, NAT_TASK_FIN, NatKey, NatValue},
-    leg::{Leg, leg_index},
+    leg::leg_index,
     port::UDP,
 };
 
@@ -17,9 +16,9 @@ use super::{
     snat,
 };
 use crate::{
-    headers::{FIN, RST},
+    headers::{ETHERTYPE_IPV4, Eth, FIN, Ipv4Hdr, RST},
     packet::Packet,
-    parse::{Kind, Parse, Parsed, parse},
+    parse::{ETH_LEN, Kind, Parse, Parsed, parse},
     tables::Tables,
     verdict::{Nat, Verdict},
 };
@@ -33,39 +32,48 @@ pub struct LegPacket {
     pub parsed: Parsed,
 }
 
-/// Decides about a frame from the task behind interface `ifindex`. `whole` says that the packet goes
-/// out as it is, not cut into segments first. `None`: the kernel's.
+/// Whether a frame from the task behind interface `ifindex` is IPv4, of whatever kind, from another
+/// address than the task's.
 #[inline(always)]
-pub fn leg<T: Tables>(
-    tables: &T,
-    packet: &Packet<'_>,
-    ifindex: u32,
-    whole: bool,
-) -> Option<LegPacket> {
-    let Parse::Packet(mut parsed) = parse::<0>(packet) else { return None };
-    let decided = |verdict, parsed| Some(LegPacket { verdict, parsed });
-    let sender = tables.leg(leg_index(parsed.src)).filter(|leg| is_from(leg, parsed.src, ifindex));
-    let Some(sender) = sender else { return decided(Verdict::drop(Reason::LegSpoof), parsed) };
-    if !whole {
-        parsed.segment_len = sender.mtu;
-    }
-    find_ports(tables, &mut parsed, Side::Task)?;
-    if let Some(verdict) = reply(tables, &parsed) {
-        remember(tables, &parsed, Side::Task);
-        return decided(verdict, parsed);
-    }
-    if parsed.dst == tables.node_addr() || tables.is_own(parsed.dst) {
-        return None;
-    }
-    if in_gateway_subnet(tables, parsed.dst) {
-        return decided(Verdict::drop(Reason::LegIsolation), parsed);
-    }
-    None
+pub fn is_forged<T: Tables>(tables: &T, packet: &Packet<'_>, ifindex: u32) -> bool {
+    let Some(ip) = ipv4(packet) else { return false };
+    let leg = tables.leg(leg_index(ip.src_addr));
+    !leg.is_some_and(|leg| leg.ifindex == ifindex && leg.addr == ip.src_addr)
 }
 
+/// Whether a frame that is no reply goes to another task's leg.
 #[inline(always)]
-fn is_from(leg: &Leg, src: V4, ifindex: u32) -> bool {
-    leg.ifindex == ifindex && leg.addr == src
+pub fn trespasses<T: Tables>(tables: &T, packet: &Packet<'_>) -> bool {
+    ipv4(packet).is_some_and(|ip| {
+        in_gateway_subnet(tables, ip.dst_addr)
+            && ip.dst_addr != tables.gateway_addr()
+            && !tables.is_own(ip.dst_addr)
+    })
+}
+
+/// The IPv4 header, whatever follows it.
+#[inline(always)]
+fn ipv4(packet: &Packet<'_>) -> Option<Ipv4Hdr> {
+    let eth = packet.read::<Eth>(0)?;
+    packet.read::<Ipv4Hdr>(ETH_LEN).filter(|_| eth.ether_type == ETHERTYPE_IPV4)
+}
+
+/// Decides about a frame that is not forged. `whole` says that the packet goes out as it is, not cut
+/// into segments first. `None`: no reply.
+#[inline(always)]
+pub fn leg<T: Tables>(tables: &T, packet: &Packet<'_>, whole: bool) -> Option<LegPacket> {
+    let Parse::Packet(mut parsed) = parse::<0>(packet) else { return None };
+    // An ICMP error about another task's packet would name that task here.
+    if parsed.src != ipv4(packet)?.src_addr {
+        return None;
+    }
+    if !whole {
+        parsed.segment_len = tables.leg(leg_index(parsed.src))?.mtu;
+    }
+    find_ports(tables, &mut parsed, Side::Task)?;
+    let verdict = reply(tables, &parsed)?;
+    remember(tables, &parsed, Side::Task);
+    Some(LegPacket { verdict, parsed })
 }
 
 /// A reply of a balanced flow, translated back; `None`: not a reply.

@@ -4,7 +4,7 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{
-        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
+        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
         bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
         tcx_action_base::{TCX_DROP, TCX_NEXT},
     },
@@ -25,7 +25,7 @@ use crate::{
     decide::{
         client::{TaskClient, decide, task_client},
         ingress::{Arriving, Inner, is_mesh, replied, sort, unwrap},
-        leg::{LegPacket, leg},
+        leg::{LegPacket, is_forged, leg, trespasses},
     },
     headers::{ETHERTYPE_IPV4, Eth, SYN},
     parse::{ETH_LEN, Kind, Parsed},
@@ -45,6 +45,14 @@ const ENCAP_L2_ETH: u64 = 1 << 6;
 /// `BPF_F_ADJ_ROOM_ENCAP_L2(14)`: the inner Ethernet header. With the 22 that one would expect
 /// (VXLAN included) large TCP packets stall.
 const ENCAP_L2: u64 = 14 << 56;
+/// How a packet gets outer headers. `FIXED_GSO`: segments keep their length, since legs have the MTU
+/// that the tunnel carries; otherwise the kernel makes TCP's smaller than need be, and refuses UDP's,
+/// which are datagrams (`UDP_SEGMENT`).
+const ENCAP: u64 = (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
+    | BPF_F_ADJ_ROOM_ENCAP_L4_UDP
+    | BPF_F_ADJ_ROOM_FIXED_GSO) as u64
+    | ENCAP_L2_ETH
+    | ENCAP_L2;
 /// IPv4 and TCP header, which an MSS does not count.
 const TCP_OVERHEAD: u16 = 40;
 
@@ -53,8 +61,12 @@ const TCP_OVERHEAD: u16 = 40;
 pub fn run_leg(ctx: &TcContext) -> i32 {
     let kernel = Kernel::new(ctx.as_ptr());
     let packet = packet(ctx);
-    match leg(&kernel, &packet, ifindex(ctx), is_whole(ctx)) {
+    if is_forged(&kernel, &packet, ifindex(ctx)) {
+        return finish(&kernel, Err(Reason::LegSpoof));
+    }
+    match leg(&kernel, &packet, is_whole(ctx)) {
         Some(LegPacket { verdict, parsed }) => answer(ctx, &verdict, &parsed),
+        None if trespasses(&kernel, &packet) => finish(&kernel, Err(Reason::LegIsolation)),
         None => TCX_NEXT,
     }
 }
@@ -208,10 +220,7 @@ fn clamp_answer(ctx: &TcContext, kernel: &Kernel, parsed: &Parsed) -> Result<(),
 #[inline(always)]
 fn into_tunnel(ctx: &TcContext, kernel: &Kernel, peer: u16, tunnel: &Tunnel) -> Outcome {
     let peer = output::resolved(kernel, peer).ok_or(Reason::NoNextHop)?;
-    let flags = u64::from(BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP)
-        | ENCAP_L2_ETH
-        | ENCAP_L2;
-    adjust_room(ctx, OUTER_LEN as i32, flags)?;
+    adjust_room(ctx, OUTER_LEN as i32, ENCAP)?;
     TunnelHeader::new(&peer, tunnel).store(&view(ctx)).ok_or(Reason::Internal)?;
     redirect(peer.ifindex)
 }
