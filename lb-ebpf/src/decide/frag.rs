@@ -8,7 +8,7 @@ use crate::{
     tables::Tables,
 };
 
-/// Which side of a task a fragment was seen on: both may use one IP identification.
+/// Where a fragment was seen: IP identifications repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Side {
@@ -16,6 +16,8 @@ pub(super) enum Side {
     Client = 0,
     /// As a task sent it.
     Task = 1,
+    /// As it came back to its entry node through the tunnel.
+    Entry = 2,
 }
 
 /// Completes a later fragment with its datagram's ports; `None` if they are unknown.

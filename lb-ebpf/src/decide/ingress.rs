@@ -99,7 +99,7 @@ pub fn forwarded<T: Tables>(
 /// A reply from another node, whose outer source is `outer`: its inner source must be one of our
 /// published addresses, whoever sent it.
 #[inline(always)]
-pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &Parsed) -> Verdict {
+pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &mut Parsed) -> Verdict {
     if sender(tables, outer).is_none() {
         return Verdict::drop(Reason::UnknownPeer);
     }
@@ -107,6 +107,9 @@ pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &Parsed) -> Verdict {
         inner.fragment == Fragment::Later || is_published(tables, inner.proto, inner.src_port);
     if !known || !(inner.src == tables.node_addr() || tables.is_own(inner.src)) {
         return Verdict::drop(Reason::ForgedReply);
+    }
+    if inner.dst == tables.node_addr() && find_ports(tables, inner, Side::Entry).is_some() {
+        remember(tables, inner, Side::Entry);
     }
     let flow = snat::Flow {
         src: inner.src,

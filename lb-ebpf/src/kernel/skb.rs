@@ -48,11 +48,10 @@ const ENCAP_L2: u64 = 14 << 56;
 /// How a packet gets outer headers. `FIXED_GSO`: segments keep their length, since legs have the MTU
 /// that the tunnel carries; otherwise the kernel makes TCP's smaller than need be, and refuses UDP's,
 /// which are datagrams (`UDP_SEGMENT`).
-const ENCAP: u64 = (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
-    | BPF_F_ADJ_ROOM_ENCAP_L4_UDP
-    | BPF_F_ADJ_ROOM_FIXED_GSO) as u64
-    | ENCAP_L2_ETH
-    | ENCAP_L2;
+const ENCAP: u64 =
+    (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_FIXED_GSO) as u64
+        | ENCAP_L2_ETH
+        | ENCAP_L2;
 /// IPv4 and TCP header, which an MSS does not count.
 const TCP_OVERHEAD: u16 = 40;
 
@@ -109,10 +108,10 @@ pub fn run_node(ctx: &TcContext) -> i32 {
     if !is_mesh(&kernel, &packet) {
         return TCX_NEXT;
     }
-    let Some(Inner { parsed: inner, is_reply: true }) = unwrap(&kernel, &packet) else {
+    let Some(Inner { parsed: mut inner, is_reply: true }) = unwrap(&kernel, &packet) else {
         return TCX_NEXT;
     };
-    match replied(&kernel, outer, &inner).action {
+    match replied(&kernel, outer, &mut inner).action {
         Action::Unpack => finish(&kernel, unpack(ctx, &inner)),
         _ => TCX_NEXT,
     }

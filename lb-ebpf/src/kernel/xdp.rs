@@ -70,7 +70,7 @@ fn run_tunnel(ctx: &XdpContext, outer: u32) -> u32 {
     };
     let outer = outer.to_ne_bytes();
     let verdict = if is_reply {
-        replied(&kernel, outer, &inner)
+        replied(&kernel, outer, &mut inner)
     } else {
         forwarded(&kernel, &packet, outer, &mut inner)
     };
@@ -172,11 +172,13 @@ fn unpack(ctx: &XdpContext, parsed: &Parsed) -> Outcome {
     }
 }
 
-/// Answers the client from the address it dialled, by the way it came.
+/// Answers the client from the address it dialled, by the way it came: to the Ethernet address that
+/// sent it, which the node itself need not know.
 #[inline(never)]
 fn refuse(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool) -> Outcome {
     let kernel = &Kernel::new(ctx.as_ptr());
     kernel.count(verdict.reason.unwrap_or(Reason::Internal));
+    let eth = packet(ctx).read::<Eth>(0).ok_or(Reason::Malformed)?;
     let outer = if tunnelled { OUTER_LEN as i32 } else { 0 };
     let length = if parsed.kind == Kind::Tcp && verdict.action == Action::Refuse {
         if outer != 0 {
@@ -195,7 +197,11 @@ fn refuse(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool)
         adjust_head(ctx, -i32::from(TUNNEL_OVERHEAD))?;
         return into_tunnel(ctx, kernel, verdict.index, &tunnel);
     }
-    match next_hop(ctx.as_ptr(), parsed.dst, parsed.src, ctx.ingress_ifindex() as u32) {
+    let ingress = ctx.ingress_ifindex() as u32;
+    if !tunnelled {
+        return send(&packet(ctx), eth.src, eth.dst, ingress);
+    }
+    match next_hop(ctx.as_ptr(), parsed.dst, parsed.src, ingress) {
         NextHop::Resolved { ifindex, macs } => send(&packet(ctx), macs.0, macs.1, ifindex),
         NextHop::Unresolved { .. } | NextHop::None => Err(Reason::NoNextHop),
     }

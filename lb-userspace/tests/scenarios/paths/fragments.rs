@@ -37,6 +37,18 @@ fn fragments_follow_their_first_in_both_directions() -> Result<()> {
 }
 
 #[test]
+fn fragments_between_tasks_follow_too() -> Result<()> {
+    let site = Site::new()?;
+    for way in WAYS {
+        let session = UdpSession::open(site.neighbour(way), site.dialled(way), 0)?;
+        for len_bytes in [3000, 8000] {
+            session.exchange(&vec![7; len_bytes]).with_context(|| format!("{way:?}"))?;
+        }
+    }
+    site.expect_drops(&[])
+}
+
+#[test]
 fn a_buffer_of_datagrams_arrives_as_datagrams() -> Result<()> {
     let site = Site::new()?;
     for way in WAYS.map(Way::silent) {

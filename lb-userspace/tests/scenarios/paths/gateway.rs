@@ -90,9 +90,9 @@ fn a_removed_task_leaves_no_leg() -> Result<()> {
     let node = &site.cluster.node(HOME).ns;
     let legs = |ns: &Ns| -> Result<usize> {
         let links = site.cluster.sh_in(ns, "ip -o link show type veth")?;
-        Ok(links.lines().filter(|line| line.contains(" slb") || line.contains(" gw0")).count())
+        Ok(links.lines().filter(|line| line.contains(": slb") || line.contains(": gw0")).count())
     };
-    ensure!(legs(node)? == WAYS.len(), "a leg for each task");
+    ensure!(legs(node)? == WAYS.len(), "a leg for each task, not {}", legs(node)?);
     site.cluster.remove_ns(site.task(WAYS[0].silent()))?;
     eventually(LIMIT, "the leg to go with its namespace", || {
         legs(node).is_ok_and(|count| count == WAYS.len() - 1)

@@ -27,6 +27,8 @@ fn a_datagram_too_large_for_the_tunnel_comes_back_as_fragmentation_needed() -> R
 fn told(site: &Site, way: Way) -> Result<()> {
     let dialled = site.dialled(way);
     let session = UdpSession::open(site.client(), dialled, 0)?;
+    // Nor need the node know the client's Ethernet address to tell it so.
+    site.forget_client(way.node)?;
     let refusal = session.exchange(&[7; FULL]).err().context("a datagram of 1500 bytes passed")?;
     let code = refusal.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
     ensure!(code == Some(nix::errno::Errno::EMSGSIZE as i32), "{refusal:#}");

@@ -64,6 +64,7 @@ impl Way {
 pub(super) struct Site {
     pub(super) cluster: Cluster,
     tasks: Vec<Ns>,
+    caller: Ns,
     servers: Vec<Server>,
 }
 
@@ -86,9 +87,10 @@ impl Site {
         let cluster = builder.swarmlb(env!("CARGO_BIN_EXE_swarmlb")).build()?;
         let task = |(name, ..): &(&str, u16, &str)| cluster.task_ns(name);
         let tasks = SERVICES.iter().map(task).collect::<Result<Vec<_>>>()?;
+        let caller = cluster.task_ns("caller")?;
         let server = |at: usize| cluster.start_whoami(SERVICES[at].0, &tasks[at], &[TARGET]);
         let servers = [0, 1].map(server).into_iter().collect::<Result<Vec<_>>>()?;
-        let site = Self { cluster, tasks, servers };
+        let site = Self { cluster, tasks, caller, servers };
         site.cluster.write_config(&site.config())?;
         site.cluster.start_agents()?;
         Ok(site)
@@ -118,6 +120,11 @@ impl Site {
         &self.tasks[way.service()]
     }
 
+    /// Namespace of a task on the way's node, to dial from.
+    pub(super) fn neighbour(&self, way: Way) -> &Ns {
+        if way.is_local() { self.task(way.silent()) } else { &self.caller }
+    }
+
     /// The server that a way leads to.
     pub(super) fn server(&self, way: Way) -> &Server {
         &self.servers[way.service()]
@@ -133,6 +140,15 @@ impl Site {
     /// Makes a host forget path MTUs that it learnt.
     pub(super) fn forget_mtus(&self, ns: &Ns) -> Result<()> {
         self.cluster.sh_in(ns, "ip route flush cache").map(drop)
+    }
+
+    /// Makes a node forget the client's Ethernet address.
+    pub(super) fn forget_client(&self, node: &str) -> Result<()> {
+        let (node, client) = (&self.cluster.node(node).ns, self.client_address());
+        self.cluster.sh_in(node, &format!("ip neigh flush {client} dev eth0"))?;
+        let known = self.cluster.sh_in(node, &format!("ip neigh show {client}"))?;
+        ensure!(!known.contains("lladdr"), "still known: {known}");
+        Ok(())
     }
 
     /// How often a node dropped or refused for that reason.
@@ -162,10 +178,14 @@ fn service(name: &str, published: u16, way: &str, ns: &Ns) -> String {
         format!("{{ published = {published}, target = {TARGET}, protocol = \"{protocol}\" }}")
     };
     format!(
-        "[[service]]\nname = \"{name}\"\nreturn = \"{way}\"\npublish = [{}, {}]\n\
-         [[service.task]]\nname = \"{name}.1\"\nnode = \"{HOME}\"\nnetns = \"{}\"\n",
+        "[[service]]\nname = \"{name}\"\nreturn = \"{way}\"\npublish = [{}, {}]\n{}",
         port("tcp"),
         port("udp"),
-        ns.name()
+        task(name, HOME, ns)
     )
+}
+
+fn task(service: &str, node: &str, ns: &Ns) -> String {
+    let ns = ns.name();
+    format!("[[service.task]]\nname = \"{service}.1\"\nnode = \"{node}\"\nnetns = \"{ns}\"\n")
 }
