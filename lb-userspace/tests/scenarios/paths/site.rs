@@ -99,7 +99,9 @@ impl Site {
     fn config(&self) -> String {
         let named = SERVICES.iter().zip(&self.tasks);
         let services = named.map(|((name, port, way), ns)| service(name, *port, way, ns));
-        self.cluster.node_tables() + &services.collect::<String>()
+        let caller =
+            format!("[[service]]\nname = \"caller\"\n{}", task("caller", "n1", &self.caller));
+        self.cluster.node_tables() + &services.collect::<String>() + &caller
     }
 
     pub(super) fn client(&self) -> &Ns {
