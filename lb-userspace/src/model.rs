@@ -179,6 +179,18 @@ impl DesiredState {
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
     }
+
+    /// Whether the tasks of a service have a gateway leg: unless all its networks are internal, and
+    /// in any case if it publishes a port, since clients come in by that leg.
+    #[must_use]
+    pub fn has_way_out(&self, service: &Service) -> bool {
+        let is_internal = |name: &String| {
+            self.networks.iter().any(|network| network.name == *name && network.internal)
+        };
+        service.networks.is_empty()
+            || !service.publish.is_empty()
+            || !service.networks.iter().all(is_internal)
+    }
 }
 
 impl Subnet {

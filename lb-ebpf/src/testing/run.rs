@@ -15,7 +15,7 @@ use crate::{
     decide::{
         client::{TaskClient, decide, task_client},
         ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
-        leg::{LegPacket, leg},
+        leg::{LegPacket, is_forged, leg, trespasses},
     },
     headers::{ETHERTYPE_IPV4, Eth, SYN},
     packet::Packet,
@@ -126,7 +126,7 @@ fn receive_tunnel(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
         return Err(Reason::Malformed);
     };
     let verdict = if is_reply {
-        replied(world, outer, &inner)
+        replied(world, outer, &mut inner)
     } else {
         forwarded(world, &packet, outer, &mut inner)
     };
@@ -235,6 +235,7 @@ fn refuse(
     tunnelled: bool,
 ) -> Outcome {
     world.count(verdict.reason.unwrap_or(Reason::Internal));
+    let eth = wire.packet().read::<Eth>(0).ok_or(Reason::Malformed)?;
     if tunnelled {
         wire.adjust_head(OUTER_LEN as i32);
     }
@@ -252,6 +253,9 @@ fn refuse(
         let tunnel = reply(world, parsed, (length - ETH_LEN) as u16);
         return into_tunnel(world, wire, verdict.index, &tunnel);
     }
+    if !tunnelled {
+        return wire.send((eth.src, eth.dst), world.nic);
+    }
     match world.ways.get(&parsed.src) {
         Some(Way::Resolved { ifindex, macs }) => wire.send(*macs, *ifindex),
         Some(Way::Unresolved { .. }) | None => Err(Reason::NoNextHop),
@@ -263,9 +267,13 @@ fn refuse(
 #[must_use]
 pub fn from_task(world: &World, frame: &[u8], ifindex: u32, whole: bool) -> Ran {
     let mut wire = Wire(frame.to_vec());
-    let decided = leg(world, &wire.packet(), ifindex, whole);
+    if is_forged(world, &wire.packet(), ifindex) {
+        return finish(world, wire, Err(Reason::LegSpoof));
+    }
+    let decided = leg(world, &wire.packet(), whole);
     let outcome = match decided {
         Some(LegPacket { verdict, parsed }) => answer(world, &mut wire, &verdict, &parsed),
+        None if trespasses(world, &wire.packet()) => Err(Reason::LegIsolation),
         None => dial(world, &mut wire, ifindex, whole),
     };
     finish(world, wire, outcome)
@@ -367,10 +375,10 @@ fn receive_late(world: &World, wire: &mut Wire) -> Outcome {
     if !is_mesh(world, &packet) {
         return Ok(End::Pass);
     }
-    let Some(Inner { parsed, is_reply: true }) = unwrap(world, &packet) else {
+    let Some(Inner { mut parsed, is_reply: true }) = unwrap(world, &packet) else {
         return Ok(End::Pass);
     };
-    if replied(world, outer, &parsed).action != Action::Unpack {
+    if replied(world, outer, &mut parsed).action != Action::Unpack {
         return Ok(End::Pass);
     }
     let ifindex = match world.ways.get(&parsed.dst) {

@@ -56,6 +56,8 @@ pub struct World {
     pub gateway_addr: V4,
     /// Netmask of the gateway subnet.
     pub gateway_mask: V4,
+    /// Interface index of the NIC.
+    pub nic: u32,
     /// `PORTS`.
     pub ports: BTreeMap<u32, PublishedPort>,
     /// `SERVICES`; the round robin counters stand in `turns`.

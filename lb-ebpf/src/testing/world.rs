@@ -114,7 +114,7 @@ impl World {
     /// The small cluster, seen from [`NODE`]; every row of both services is `[A]`.
     #[must_use]
     pub fn small(interfaces: Interfaces) -> Self {
-        let mut world = Self::empty();
+        let mut world = Self { nic: interfaces.nic, ..Self::empty() };
         world.add_peer(1, NODE_2, interfaces.nic);
         world.add_peer(2, NODE_3, interfaces.nic);
         for (task, ifindex) in [TASK_A, TASK_B].into_iter().zip(interfaces.legs) {
@@ -143,6 +143,7 @@ impl World {
             hash_key: 42,
             gateway_addr: GATEWAY,
             gateway_mask: [255, 255, 0, 0],
+            nic: Interfaces::default().nic,
             peer_index: [(NODE, 0)].into(),
             own_addrs: vec![NODE, SECOND_ADDR, GATEWAY],
             ..Self::default()

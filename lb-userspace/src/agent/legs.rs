@@ -18,9 +18,10 @@ pub(super) struct LegRound {
     pub(super) problems: Vec<String>,
 }
 
-/// The legs that the tasks of `node` should have; a task that serves several services has one.
+/// The legs that the tasks of `node` should have.
 pub(super) fn wanted(desired: &DesiredState, node: &str, mtu: u16) -> Vec<LegSpec> {
-    let tasks = desired.services.iter().flat_map(|service| &service.tasks);
+    let services = desired.services.iter().filter(|service| desired.has_way_out(service));
+    let tasks = services.flat_map(|service| &service.tasks);
     let spec = |task: &crate::model::Task| LegSpec {
         task: task.name.clone(),
         netns: task.netns.clone(),
@@ -79,7 +80,10 @@ impl LegRound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::sample;
+    use crate::{
+        agent::sample,
+        model::{Network, Subnet},
+    };
 
     #[test]
     fn only_tasks_of_this_node_get_legs() {
@@ -87,6 +91,19 @@ mod tests {
         let specs = wanted(&desired, "n1", 1450);
         let tasks: Vec<_> = specs.iter().map(|spec| (spec.task.as_str(), spec.mtu)).collect();
         assert_eq!(tasks, [("web.1", 1450)]);
+    }
+
+    #[test]
+    fn a_service_of_internal_networks_only_has_a_leg_where_it_is_published() {
+        let mut desired = sample::desired(&[("web.1", "n1")]);
+        let subnet = Subnet { addr: [10, 20, 0, 0].into(), prefix: 24 };
+        desired.networks = vec![Network { name: "back".into(), vni: 4096, subnet, internal: true }];
+        desired.services[0].networks = vec!["back".into()];
+        assert_eq!(wanted(&desired, "n1", 1450).len(), 1);
+        desired.services[0].publish.clear();
+        assert_eq!(wanted(&desired, "n1", 1450), []);
+        desired.networks[0].internal = false;
+        assert_eq!(wanted(&desired, "n1", 1450).len(), 1);
     }
 
     #[test]

@@ -1,20 +1,30 @@
 //! What a task may not send.
 
-use lb_common::drops::Reason;
+use lb_common::{addr::V4, drops::Reason};
 
 use super::{Case, Hook::Leg, replying::from_a};
 use crate::{headers::SYN, testing::*};
+
+/// Type of an echo request (RFC 792).
+const ICMP_ECHO: u8 = 8;
 
 pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     let world = World::small(*on);
     let from_b = from_a((TASK_B, 22)).from((TASK_B, WEB_TARGET)).flags(SYN);
     let elsewhere = from_a(CLIENT).from(([203, 0, 113, 1], 1)).flags(SYN);
-    let leg = |name, frame: &Frame, reason| {
-        Case::new(name, &world).drops(Leg(on.legs[0]), &frame.bytes(), reason)
-    };
+    let leg =
+        |name, bytes: &[u8], reason| Case::new(name, &world).drops(Leg(on.legs[0]), bytes, reason);
+    let trespassing = from_a((TASK_B, 22)).flags(SYN).bytes();
     vec![
-        leg("a task to another task's leg", &from_a((TASK_B, 22)).flags(SYN), Reason::LegIsolation),
-        leg("a task in another task's name", &from_b, Reason::LegSpoof),
-        leg("a task in somebody else's name", &elsewhere, Reason::LegSpoof),
+        leg("a task to another task's leg", &trespassing, Reason::LegIsolation),
+        leg("a task in another task's name", &from_b.bytes(), Reason::LegSpoof),
+        leg("a task in somebody else's name", &elsewhere.bytes(), Reason::LegSpoof),
+        leg("a ping to another task's leg", &ping(TASK_A, TASK_B), Reason::LegIsolation),
+        leg("a ping in another task's name", &ping(TASK_B, CLIENT.0), Reason::LegSpoof),
     ]
+}
+
+fn ping(src: V4, dst: V4) -> Vec<u8> {
+    let like = IcmpError::unreachable(src, 0, &Frame::udp((dst, 0), (src, 0)));
+    IcmpError { kind: ICMP_ECHO, ..like }.bytes()
 }

@@ -24,6 +24,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     bare.service_mut(WEB).rows = 0;
     let case = |name| Case::new(name, &empty);
     let syn = to_web().flags(SYN);
+    let forgotten = syn.clone().from(QUIET_CLIENT);
     vec![
         case("a SYN to a service without tasks is reset")
             .sends(Nic, &syn.bytes(), on.nic, &answered(&reset(&syn, 0, 1001)))
@@ -33,6 +34,9 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
             .counting(Reason::NoBackend),
         case("a datagram to a service without tasks gets port unreachable")
             .sends(Nic, &query().bytes(), on.nic, &unreachable(&query()))
+            .counting(Reason::NoBackend),
+        case("so is one of a client whose Ethernet address the node has forgotten")
+            .sends(Nic, &forgotten.bytes(), on.nic, &answered(&reset(&forgotten, 0, 1001)))
             .counting(Reason::NoBackend),
         case("a RST is not answered").drops(Nic, &to_web().flags(RST).bytes(), Reason::NoBackend),
         case("an ICMP error is not answered").drops(Nic, &error().bytes(), Reason::NoBackend),
