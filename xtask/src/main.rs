@@ -2,6 +2,7 @@
 //! it needs is installed ([`setup`]), then runs ordinary commands and prints every one of them, so
 //! that a reader can repeat any step by hand.
 
+mod bench;
 mod budget;
 mod build;
 mod command;
@@ -35,6 +36,8 @@ enum Verb {
     Detach(detach::Args),
     /// Show a three-node cluster on this machine at work
     Demo(demo::Args),
+    /// Measure what a packet costs
+    Bench(bench::Args),
     /// Run every test, then compare the verifier budget
     Test(test::Args),
     /// Measure what the programs cost the verifier
@@ -56,6 +59,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::BuildAndLoad(args) => load::run(&args)?,
         Verb::Detach(args) => detach::run(&args)?,
         Verb::Demo(args) => demo::run(&args)?,
+        Verb::Bench(args) => bench::run(&args)?,
         Verb::Test(args) => return test::run(&args),
         Verb::Budget(args) => budget::run(&args)?,
     }

@@ -36,10 +36,8 @@ fn removed(story: &mut Story, stage: Stage) -> Result<()> {
         Ok(())
     })?;
     let left = leftovers(&prefix)?;
-    story.check(
-        left.is_empty(),
-        &format!("{} namespaces, pins or files left: {left:?}", left.len()),
-    );
+    story.check(left.is_empty(), &format!("{} namespaces, pins or files left", left.len()));
+    left.iter().for_each(|path| story.show(&path.display().to_string()));
     Ok(())
 }
 
@@ -58,8 +56,8 @@ fn kept(story: &mut Story, stage: &Stage) -> Result<()> {
     story.say(&format!(
         "Ask any node:           {client} curl {}:{PUBLISHED}\n\
          What n1 knows:          {swarmlb} service ps {SERVICE} {place}\n\
-                                 {swarmlb} flows {place}\n\
-                                 {swarmlb} status {place}\n\
+         Live connections:       {swarmlb} flows {place}\n\
+         Programs and maps:      {swarmlb} status {place}\n\
          Its tables:             bpftool map dump pinned {}/NAT\n\
          Change the cluster:     edit {}: the agents follow",
         cluster.address("n2"),
