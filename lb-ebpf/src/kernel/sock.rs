@@ -1,6 +1,7 @@
 //! The node's own processes as clients of published ports: they never pass a NIC, so the address is
 //! replaced at the socket. A local task is dialled at its leg, a remote one at its node's published
-//! port, where it enters like any client. Where there is no task, the call itself is refused: a
+//! port, where it enters like any client and is balanced once more: a node's own tasks get more than
+//! their share of its own connections. Where there is no task, the call itself is refused: a
 //! datagram would else end in the socket that reserves the port.
 
 use aya_ebpf::{

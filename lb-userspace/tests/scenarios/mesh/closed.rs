@@ -85,6 +85,25 @@ fn a_published_port_is_reserved_until_it_is_withdrawn() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_port_that_a_process_of_the_node_holds_stays_its_own_until_it_ends() -> Result<()> {
+    let web = web(&["n1"]);
+    let mut bed = Bed::without_tasks(std::slice::from_ref(&web))?;
+    bed.start_tasks(&web)?;
+    let holder = bed.cluster.start_whoami("holder", bed.node("n3"), &[PUBLISHED])?;
+    bed.cluster.start_agents()?;
+    for (node, answers) in [("n1", "web.1"), ("n2", "web.1"), ("n3", "holder")] {
+        let to = bed.at(node, PUBLISHED);
+        assert_eq!(meet::<TcpSession>(bed.client(), to, 4)?, names([answers]), "TCP, {node}");
+        assert_eq!(meet::<UdpSession>(bed.client(), to, 4)?, names([answers]), "UDP, {node}");
+    }
+    holder.terminate()?;
+    let to = bed.at("n3", PUBLISHED);
+    eventually(PATIENCE, "the port to be published after all", || {
+        meet::<TcpSession>(bed.client(), to, 1).is_ok_and(|tasks| tasks == names(["web.1"]))
+    })
+}
+
 fn listen(ns: &Ns) -> Result<io::Result<TcpListener>> {
     in_ns(ns, || TcpListener::bind((Ipv4Addr::UNSPECIFIED, PUBLISHED)))
 }

@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use lb_testbed::{Answer, DIAL_LIMIT, Ns, Session as _, TcpSession, chi_squared, in_ns};
+use lb_testbed::{
+    Answer, DIAL_LIMIT, Ns, Session as _, Sessions, TcpSession, UdpSession, chi_squared, in_ns,
+};
 
 use super::bed::{Bed, PUBLISHED, service, web};
 
@@ -44,11 +46,30 @@ fn round_robin_takes_turns() -> Result<()> {
     let met = in_ns(bed.client(), || -> Result<Vec<String>> {
         (0..30).map(|_| Ok(TcpSession::open_here(to, 0)?.first().task_name().to_owned())).collect()
     })??;
-    // Whoever comes first, each round of three is the same.
+    takes_turns(&met)?;
+    let from = bed.cluster.client().address;
+    let ends: Vec<_> = (20_000..20_030).map(|port| SocketAddrV4::new(from, port)).collect();
+    let met =
+        ends.chunks(1).map(|end| ask_from(bed.client(), end, to)).collect::<Result<Vec<_>>>()?;
+    takes_turns(&met.concat())
+}
+
+/// Whoever comes first, each round of three is the same.
+fn takes_turns(met: &[String]) -> Result<()> {
     let round: BTreeSet<_> = met[..3].iter().collect();
     ensure!(round.len() == 3, "{met:?}");
     ensure!(met.chunks(3).all(|next| next == &met[..3]), "{met:?}");
     Ok(())
+}
+
+/// What a node's process sends to another node's task is balanced once more when it enters there. So a
+/// task of the node itself, whose weight is a sixth, gets that of all and that of the rest.
+#[test]
+fn own_processes_meet_every_task_and_prefer_those_of_their_node() -> Result<()> {
+    let bed = Bed::new(&[web(&["n1", "n2", "n3"]).weights(&[1, 2, 3])])?;
+    let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PUBLISHED);
+    let flows = Sessions::<UdpSession>::open(bed.node("n1"), &[to], 600)?;
+    is_spread(&flows.by_task(), &[6.0 + 5.0, 5.0 * 2.0, 5.0 * 3.0])
 }
 
 #[test]
