@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     net::{Ipv4Addr, SocketAddrV4},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -187,35 +188,42 @@ fn config(cluster: &Cluster, services: &[Service]) -> String {
 /// Opens that many flows, insists that each task saw the client's own address and port, and returns
 /// the tasks that answered.
 pub(super) fn meet<S: Session>(ns: &Ns, to: SocketAddrV4, flows: u16) -> Result<BTreeSet<String>> {
-    in_ns(ns, || {
-        let open = |_| {
-            let flow = S::open_here(to, 0).with_context(|| format!("from {}", ns.name()))?;
-            ensure!(flow.first().peer == Some(seen_as(&flow)?), "{to}: {:?}", flow.first());
-            Ok(flow.first().task_name().to_owned())
-        };
-        (0..flows).map(open).collect()
-    })?
+    open::<S>(ns, to, flows, |flow| {
+        let end = flow.local();
+        ensure!(flow.first().peer == Some(end), "{end}: {:?}", flow.first());
+        Ok(())
+    })
 }
 
-/// The client's end as the network has it.
-fn seen_as<S: Session>(flow: &S) -> Result<SocketAddrV4> {
-    ensure!(!flow.local().ip().is_unspecified(), "the socket has no address yet");
-    Ok(flow.local())
-}
-
-/// As [`meet`] for clients whose address is translated on the way.
+/// As [`meet`] for clients whose address or port is translated on the way.
 pub(super) fn meet_translated<S: Session>(
     ns: &Ns,
     to: SocketAddrV4,
     flows: u16,
 ) -> Result<BTreeSet<String>> {
-    in_ns(ns, || {
-        let open = |_| {
-            let flow = S::open_here(to, 0).with_context(|| format!("from {}", ns.name()))?;
-            Ok(flow.first().task_name().to_owned())
-        };
-        (0..flows).map(open).collect()
-    })?
+    open::<S>(ns, to, flows, |_| Ok(()))
+}
+
+fn open<S: Session>(
+    ns: &Ns,
+    to: SocketAddrV4,
+    flows: u16,
+    check: impl Fn(&S) -> Result<()> + Sync,
+) -> Result<BTreeSet<String>> {
+    let one = |_| {
+        let flow = S::open_here(to, next_port())?;
+        check(&flow)?;
+        Ok(flow.first().task_name().to_owned())
+    };
+    in_ns(ns, || (0..flows).map(one).collect::<Result<_>>())?
+        .with_context(|| format!("{} -> {to}", ns.name()))
+}
+
+/// A client port of its own for each flow: one that dialled another address before may be seen as
+/// another one.
+fn next_port() -> u16 {
+    static USED: AtomicU16 = AtomicU16::new(0);
+    10_000 + USED.fetch_add(1, Ordering::Relaxed) % 10_000
 }
 
 /// A set of names.
