@@ -64,6 +64,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_readme_explains_every_reason() {
+        let readme = include_str!("../../README.md");
+        for reason in Reason::ALL {
+            let row = format!("| `{}` | {} | {} |", reason.slug(), reason.text(), reason.fix());
+            assert!(readme.contains(&row), "README.md lacks the line\n{row}");
+        }
+    }
+
+    #[test]
     fn reasons_fit_the_map_and_are_distinct() {
         let mut slugs: Vec<_> = Reason::ALL.iter().map(|r| r.slug()).collect();
         slugs.sort_unstable();

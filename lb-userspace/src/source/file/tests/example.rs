@@ -26,6 +26,15 @@ fn the_example_is_valid() {
 }
 
 #[test]
+fn the_file_in_the_readme_is_valid() {
+    let readme = include_str!("../../../../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let (state, _) = parse_with(Path::new("README.md"), text, &|_| unreachable!()).unwrap();
+    assert_eq!((state.nodes.len(), state.services[0].tasks.len()), (2, 2));
+}
+
+#[test]
 fn the_plan_of_the_example_shows_every_part() {
     let (state, _) = example();
     let plan = check::plan(&state, Vec::new()).to_string();
