@@ -1,5 +1,5 @@
 //! Schedulers: which task a client meets. All client ports are chosen and the hash is keyed by the
-//! cluster file, so the counts are the same in each run.
+//! cluster file, so the counts are the same in each run; those of a node's own processes alone differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -68,8 +68,12 @@ fn takes_turns(met: &[String]) -> Result<()> {
 fn own_processes_meet_every_task_and_prefer_those_of_their_node() -> Result<()> {
     let bed = Bed::new(&[web(&["n1", "n2", "n3"]).weights(&[1, 2, 3])])?;
     let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PUBLISHED);
-    let flows = Sessions::<UdpSession>::open(bed.node("n1"), &[to], 600)?;
-    is_spread(&flows.by_task(), &[6.0 + 5.0, 5.0 * 2.0, 5.0 * 3.0])
+    let spread = || {
+        let flows = Sessions::<UdpSession>::open(bed.node("n1"), &[to], 600)?;
+        is_spread(&flows.by_task(), &[6.0 + 5.0, 5.0 * 2.0, 5.0 * 3.0])
+    };
+    // Sockets are chosen by the kernel here: a fair spread looks unfair once in 1000 times.
+    spread().or_else(|_| spread())
 }
 
 #[test]
