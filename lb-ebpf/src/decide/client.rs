@@ -15,7 +15,7 @@ use lb_common::{
 use super::{
     entry,
     frag::{Side, find_ports, remember},
-    home::opens,
+    home::{opens, too_big},
     ingress::published,
     slot::{HomeFlow, find, open},
     snat,
@@ -137,7 +137,7 @@ fn away<T: Tables>(tables: &T, node: &Parsed, peer: u16, number: BackendNumber) 
     let Some(to) = tables.peer(peer) else { return Verdict::drop(Reason::NoNextHop) };
     let mtu = to.mtu - TUNNEL_OVERHEAD;
     if node.segment_len > mtu {
-        return Verdict::too_big(mtu, NODE_SELF);
+        return too_big(node, mtu, NODE_SELF);
     }
     Verdict::forward(peer, Row::of(number), tables.node_addr())
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     headers::{ACK, RST, SYN},
-    parse::{Kind, Parsed},
+    parse::{Fragment, Kind, Parsed},
     tables::Tables,
     verdict::{Nat, Verdict},
 };
@@ -160,7 +160,7 @@ fn forward<T: Tables>(
 fn deliver<T: Tables>(tables: &T, arrival: &Arrival<'_>, leg: &Leg, port: [u8; 2]) -> Verdict {
     let parsed = arrival.parsed;
     if parsed.segment_len > leg.mtu {
-        return Verdict::too_big(leg.mtu, arrival.entry);
+        return too_big(parsed, leg.mtu, arrival.entry);
     }
     tables.stats(arrival.port.service, |stats| stats.home_packets += 1);
     let target = arrival.port.target.to_be_bytes();
@@ -180,13 +180,23 @@ fn nobody<T: Tables>(tables: &T, arrival: &Arrival<'_>, service: &Service) -> Ve
     refuse(arrival, Reason::NoSocket)
 }
 
+/// A packet that is larger than what carries it on: its sender is told, unless it is an ICMP error or
+/// a fragment without ports (RFC 1122 §3.2.2).
+#[inline(always)]
+pub(super) fn too_big(parsed: &Parsed, mtu: u16, entry: u16) -> Verdict {
+    if parsed.fragment == Fragment::Later || parsed.kind == Kind::IcmpError {
+        return Verdict::drop(Reason::TooBig);
+    }
+    Verdict::too_big(mtu, entry)
+}
+
 /// No to the client; a RST is never answered (RFC 9293 §3.10.7.1), nor an ICMP error (RFC 1122
 /// §3.2.2), nor a fragment without ports.
 #[inline(always)]
 pub fn refuse(arrival: &Arrival<'_>, reason: Reason) -> Verdict {
     let parsed = arrival.parsed;
     let silent = parsed.kind == Kind::IcmpError
-        || parsed.fragment == crate::parse::Fragment::Later
+        || parsed.fragment == Fragment::Later
         || (parsed.kind == Kind::Tcp && parsed.flags & RST != 0);
     if silent {
         return Verdict::drop(reason);

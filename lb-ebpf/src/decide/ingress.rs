@@ -11,7 +11,7 @@ use lb_common::{
 use super::{
     entry,
     frag::{Side, find_ports, remember},
-    home::{Arrival, refuse, route},
+    home::{Arrival, refuse, route, too_big},
     snat,
 };
 use crate::{
@@ -195,10 +195,7 @@ fn fits<T: Tables>(tables: &T, parsed: &Parsed, verdict: Verdict) -> Verdict {
     if parsed.segment_len <= mtu {
         return verdict;
     }
-    if parsed.fragment == Fragment::Later || parsed.kind == Kind::IcmpError {
-        return Verdict::drop(Reason::TooBig);
-    }
-    Verdict::too_big(mtu, NODE_SELF)
+    too_big(parsed, mtu, NODE_SELF)
 }
 
 #[inline(always)]

@@ -27,6 +27,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
         answered(&world, on),
         refused(&world),
         too_big(&world),
+        too_big_here(&world),
         arriving(&world, on),
     ]
 }
@@ -111,6 +112,19 @@ fn too_big(world: &World) -> Case {
     world.set_rows(DNS, &[row([ON_2])]);
     let large = later().payload(&[3; 1480]);
     Case::new("nor where it is too big", &world).drops(Nic, &large.bytes(), Reason::TooBig)
+}
+
+fn too_big_here(world: &World) -> Case {
+    let mut world = remembered(world);
+    for leg in world.legs.values_mut() {
+        leg.mtu = 1280;
+    }
+    let large = later().payload(&[3; 1300]);
+    Case::new("nor where it is too big for a leg", &world).drops(
+        Nic,
+        &large.bytes(),
+        Reason::TooBig,
+    )
 }
 
 fn arriving(world: &World, on: &Interfaces) -> Case {

@@ -22,6 +22,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
         leg(&world, on),
         leg_behind_tunnel(&world, on),
         error(&world),
+        error_here(&world),
     ]
 }
 
@@ -96,6 +97,17 @@ fn error(world: &World) -> Case {
     let quote = quoted.packet();
     let large = IcmpError { quote, ..IcmpError::unreachable(CLIENT.0, 1, &quoted) };
     Case::new("a large ICMP error is not answered", &away).drops(
+        Nic,
+        &large.bytes(),
+        Reason::TooBig,
+    )
+}
+
+fn error_here(world: &World) -> Case {
+    let quoted = Frame::tcp((NODE, WEB_PORT), CLIENT).payload(&[0; 1300]);
+    let quote = quoted.packet();
+    let large = IcmpError { quote, ..IcmpError::unreachable(CLIENT.0, 1, &quoted) };
+    Case::new("nor is one for a task here", &narrow(world)).drops(
         Nic,
         &large.bytes(),
         Reason::TooBig,
