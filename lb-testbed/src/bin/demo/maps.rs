@@ -104,3 +104,17 @@ pub(crate) fn backends(inspected: &Value) -> Result<Vec<Numbered>> {
     };
     list.iter().map(|backend| numbered(backend).context("a backend without a name")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_element_gets_one_line() {
+        let dump = "\"key\": 0,\n \"value\": {\n \"backends\": [97,0,0,0\n ]\n }\n },{\n\
+                    \"key\": 1,\n \"value\": {\n \"backends\": [97,0,0,0\n ]\n }\n },{";
+        let lines = tidy(dump);
+        assert_eq!(lines.lines().count(), 2, "{lines}");
+        assert!(lines.starts_with("\"key\": 0, \"value\": { \"backends\": [97,0,0,0"), "{lines}");
+    }
+}

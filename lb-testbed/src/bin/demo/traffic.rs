@@ -39,7 +39,7 @@ impl Traffic {
         Ok(traffic)
     }
 
-    /// Waits for so many more answers on new connections (and half as many on kept ones).
+    /// Waits for so many more answers on new connections, and for some on kept ones.
     pub(crate) fn go_on(&self, story: &Story, what: &str, answers: u64) -> Result<()> {
         story.during(what, || {
             self.fresh.wait_more_ok(answers, ANSWER_LIMIT)?;

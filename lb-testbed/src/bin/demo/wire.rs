@@ -113,3 +113,31 @@ fn mac(text: &str) -> Option<Mac> {
         text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
     bytes?.try_into().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTER: &str = "4a:d0:21:1c:3f:e2 > 6e:10:4c:28:fd:82, ethertype IPv4 (0x0800), length 124: \
+                         198.18.0.3.49303 > 198.18.0.2.4789: VXLAN, flags [I] (0x08), vni 4094";
+    const INNER: &str = "00:00:c6:12:00:03 > 00:61:00:00:00:00, ethertype IPv4 (0x0800), length 74: \
+                         198.18.0.101.4423 > 198.18.0.3.8080: Flags [S], seq 39, win 64240, length 0";
+
+    #[test]
+    fn inner_ethernet_addresses_are_read_as_row_and_entry() {
+        let (row, entry) = carried(INNER).unwrap();
+        assert_eq!((row, entry), (Row::of(97), Ipv4Addr::new(198, 18, 0, 3)));
+        assert_eq!(carried("198.18.0.3.1 > 198.18.0.2.2: UDP"), None);
+    }
+
+    #[test]
+    fn only_inner_frames_keep_their_ethernet_addresses() {
+        let text = readable(&[OUTER.into(), INNER.into()]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "1  198.18.0.3.49303 > 198.18.0.2.4789: VXLAN, vni 4094");
+        assert!(
+            lines[1].contains("00:61:00:00:00:00, 198.18.0.101.4423 > 198.18.0.3.8080: Flags [S]")
+        );
+        assert!(lines[1].ends_with("[S]"));
+    }
+}
