@@ -158,3 +158,51 @@ fn here<T: Tables>(tables: &T, node: &Parsed, (service, target): (u16, u16), leg
         None => Verdict::refuse(Reason::NoSocket, NODE_SELF),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{
+        DNS_PORT, Frame, Interfaces, NODE, ON_2, ON_3, TASK_A, WEB, WEB_PORT, World, row,
+    };
+
+    fn verdict(world: &World, frame: &Frame, whole: bool) -> Option<Verdict> {
+        let mut bytes = frame.bytes();
+        let mut client = task_client(world, &Packet::from_slice(&mut bytes), whole)?;
+        let mut verdict = Verdict::pass();
+        decide(world, &mut client, &mut verdict).then_some(verdict)
+    }
+
+    fn world() -> World {
+        let mut world = World::small(Interfaces::default());
+        world.set_rows(WEB, &[row([ON_2])]);
+        world
+    }
+
+    #[test]
+    fn a_packet_that_is_cut_into_segments_later_is_not_too_big() {
+        let large = Frame::tcp((TASK_A, 50_000), (NODE, WEB_PORT)).payload(&[0; 9000]);
+        let action = |whole| verdict(&world(), &large, whole).map(|verdict| verdict.action);
+        assert_eq!(action(false), Some(Action::Forward));
+        assert_eq!(action(true), Some(Action::TooBig));
+    }
+
+    #[test]
+    fn a_connection_keeps_its_backend_when_rows_change() {
+        let mut world = world();
+        let syn = Frame::tcp((TASK_A, 50_000), (NODE, WEB_PORT)).flags(SYN);
+        let first = verdict(&world, &syn, true);
+        world.set_rows(WEB, &[row([ON_3])]);
+        let later = Frame { flags: crate::headers::ACK, ..syn };
+        assert_eq!(verdict(&world, &later, true), first);
+    }
+
+    #[test]
+    fn what_is_not_for_a_published_port_of_the_node_is_the_kernels() {
+        let world = world();
+        let dial = |to| verdict(&world, &Frame::udp((TASK_A, 50_000), to), true);
+        assert_eq!(dial((NODE, DNS_PORT + 1)), None);
+        assert_eq!(dial(([192, 0, 2, 9], DNS_PORT)), None);
+        assert!(dial((NODE, DNS_PORT)).is_some());
+    }
+}

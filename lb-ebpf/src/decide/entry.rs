@@ -79,6 +79,8 @@ fn choose_cached<T: Tables>(
     if parsed.kind == Kind::Udp || opens {
         let generation = backend(tables, service, row.owner())?.generation;
         tables.flow_insert(&key, &FlowValue { backend: row.owner(), generation, reserved: 0 });
+        // Of TCP the SYN was counted when it came in.
+        tables.stats(index, |stats| stats.entry_flows += u64::from(!opens));
     }
     Some(row)
 }
@@ -109,7 +111,8 @@ mod tests {
     use crate::{
         headers::ACK,
         testing::{
-            A, B, CLIENT, Interfaces, NODE, NODE_2, ON_2, ON_3, WEB, WEB_PORT, World, facts, row,
+            A, B, CLIENT, DNS, DNS_PORT, Interfaces, NODE, NODE_2, ON_2, ON_3, WEB, WEB_PORT,
+            World, facts, row,
         },
     };
 
@@ -173,5 +176,16 @@ mod tests {
         world.backend_mut(WEB, A).state = lb_common::backend::STATE_DRAINING;
         assert_eq!(owner(&world, CLIENT, NODE, ACK), Some(A));
         assert_eq!(owner(&world, CLIENT, NODE, SYN), Some(ON_2));
+    }
+
+    #[test]
+    fn the_first_datagram_of_a_flow_counts_as_one() {
+        let world = World::small(Interfaces::default());
+        let parsed = facts(UDP, CLIENT, (NODE, DNS_PORT), 0);
+        let service = world.service(DNS).unwrap();
+        for _datagram in 0..3 {
+            assert!(choose(&world, DNS, service, &parsed).is_some());
+        }
+        assert_eq!(world.stats.borrow()[&DNS].entry_flows, 1);
     }
 }
