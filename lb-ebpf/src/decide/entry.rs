@@ -6,16 +6,13 @@ use lb_common::{
     backend::{Backend, STATE_ACTIVE, STATE_NONE},
     flow::{FlowKey, FlowValue},
     hash::flow_hash,
-    port::UDP,
+    port::{TCP, UDP},
     row::{BackendNumber, Row},
     service::{FLAG_CLIENT_IP, SCHEDULER_RR, Service},
 };
 
-use crate::{
-    headers::SYN,
-    parse::{Kind, Parsed},
-    tables::Tables,
-};
+use super::home::opens;
+use crate::{parse::Parsed, tables::Tables};
 
 /// The row that a client's packet carries, or `None` if the service has nobody to offer.
 #[inline(always)]
@@ -28,7 +25,7 @@ pub fn choose<T: Tables>(
     if parsed.proto == UDP || service.scheduler == SCHEDULER_RR {
         return choose_cached(tables, index, service, parsed);
     }
-    table_row(tables, service, hash(tables, service, parsed))
+    table_row(tables, service, hash(tables, service, parsed), opens(parsed))
 }
 
 #[inline(always)]
@@ -47,9 +44,12 @@ fn affine_port(service: &Service, parsed: &Parsed) -> [u8; 2] {
     if service.flags & FLAG_CLIENT_IP != 0 { [0; 2] } else { parsed.src_port }
 }
 
+/// A row whose first entry is somebody: the owner, or, where nobody takes new flows, the newest former
+/// owner of those that exist.
 #[inline(always)]
-fn table_row<T: Tables>(tables: &T, service: &Service, hash: u32) -> Option<Row> {
+fn table_row<T: Tables>(tables: &T, service: &Service, hash: u32, opens: bool) -> Option<Row> {
     let row = tables.row(service.row_range()?.pick(hash))?;
+    let row = if row.owner() == 0 && !opens { row.rest() } else { row };
     (row.owner() != 0).then_some(row)
 }
 
@@ -63,20 +63,21 @@ fn choose_cached<T: Tables>(
     parsed: &Parsed,
 ) -> Option<Row> {
     let key = flow_key(service, parsed);
-    let opens = parsed.kind == Kind::Tcp && parsed.flags & SYN != 0;
+    let opens = opens(parsed);
+    let connects = opens && parsed.proto == TCP;
     if let Some(flow) = tables.flow(&key)
         && let Some(backend) = backend(tables, service, flow.backend)
         && backend.generation == flow.generation
-        && (backend.state == STATE_ACTIVE || (backend.state != STATE_NONE && !opens))
+        && (backend.state == STATE_ACTIVE || (backend.state != STATE_NONE && !connects))
     {
         return Some(Row::of(flow.backend));
     }
     let turn = match service.scheduler {
-        SCHEDULER_RR if opens || parsed.proto == UDP => tables.rr_next(index) as u32,
+        SCHEDULER_RR if opens => tables.rr_next(index) as u32,
         _ => hash(tables, service, parsed),
     };
-    let row = table_row(tables, service, turn)?;
-    if parsed.kind == Kind::Udp || opens {
+    let row = table_row(tables, service, turn, opens)?;
+    if opens {
         let generation = backend(tables, service, row.owner())?.generation;
         tables.flow_insert(&key, &FlowValue { backend: row.owner(), generation, reserved: 0 });
         // Of TCP the SYN was counted when it came in.
@@ -105,11 +106,9 @@ pub fn backend<T: Tables>(tables: &T, service: &Service, number: BackendNumber) 
 
 #[cfg(test)]
 mod tests {
-    use lb_common::port::TCP;
-
     use super::*;
     use crate::{
-        headers::ACK,
+        headers::{ACK, SYN},
         testing::{
             A, B, CLIENT, DNS, DNS_PORT, Interfaces, NODE, NODE_2, ON_2, ON_3, WEB, WEB_PORT,
             World, facts, row,
@@ -166,6 +165,14 @@ mod tests {
         let turns = owners(&world, SYN);
         assert_eq!(turns[..5], [A, ON_2, ON_3, B, A]);
         assert_eq!(owners(&world, ACK), turns);
+    }
+
+    #[test]
+    fn where_all_drain_only_old_flows_go_on() {
+        let mut world = world();
+        world.set_rows(WEB, &[row([0, A])]);
+        assert_eq!(owner(&world, CLIENT, NODE, SYN), None);
+        assert_eq!(owner(&world, CLIENT, NODE, ACK), Some(A));
     }
 
     #[test]

@@ -29,13 +29,17 @@ impl RowShares {
 
     fn count(&mut self, row: Row) {
         self.total += 1;
-        let named: Vec<_> = row.backends.into_iter().take_while(|&number| number != 0).collect();
-        let Some((&owner, former)) = named.split_first() else { return };
-        *self.owned.entry(owner).or_default() += 1;
+        let [owner, former @ ..] = row.backends;
+        let former: Vec<_> = former.into_iter().take_while(|&number| number != 0).collect();
+        if owner != 0 {
+            *self.owned.entry(owner).or_default() += 1;
+        } else if former.is_empty() {
+            return;
+        }
         if let Some(rows) = self.depth.get_mut(former.len()) {
             *rows += 1;
         }
-        for &number in former {
+        for number in former {
             *self.former.entry(number).or_default() += 1;
         }
     }
@@ -57,5 +61,11 @@ mod tests {
         assert_eq!(shares.owned, [(1, 1), (2, 1)].into());
         assert_eq!(shares.former, [(1, 1)].into());
         assert_eq!((shares.depth, shares.total), ([1, 1, 0, 0], 3));
+        // All tasks drain: nobody owns the row, two still have its old flows.
+        let drained = RowShares::of(&[Row { backends: [0, 2, 1, 0] }]);
+        assert_eq!(
+            (drained.owned.len(), drained.former.len(), drained.depth),
+            (0, 2, [0, 0, 1, 0])
+        );
     }
 }
