@@ -22,16 +22,40 @@ pub(super) fn rows(
     let before = previous.map_or(&[][..], |previous| &previous.rows);
     let taking = backends.values().filter(|backend| backend.weight > 0).count();
     let count = grow(before.len() as u32, taking);
-    let shares = shares(backends, held);
     if scheduler == SCHEDULER_RR {
-        return round_robin_owners(&shares, count).into_iter().map(Row::of).collect();
+        let owners = round_robin_owners(&shares(backends, held), count);
+        return owners.into_iter().map(Row::of).collect();
     }
-    let mut owners = maglev_owners(&shares, count, seed);
-    owners.resize(count as usize, 0);
+    let owners = owners(backends, held, before, (count, seed));
     let alive = liveness(backends, previous);
     let alive = |number| alive.get(usize::from(number)).copied().unwrap_or(Liveness::Gone);
     let rows = rebuild(before, &owners, alive);
     if rows.iter().all(|row| *row == Row::default()) { Vec::new() } else { rows }
+}
+
+/// Owners of the rows under the `hash` scheduler. Rows that will be a held task's stay whose they are
+/// until then: so a change moves a row once, not twice, and its history lasts for more changes.
+fn owners(
+    backends: &BTreeMap<BackendNumber, BackendContents>,
+    held: &BTreeSet<String>,
+    before: &[Row],
+    (count, seed): (u32, u32),
+) -> Vec<BackendNumber> {
+    let maglev = |held| {
+        let mut owners = maglev_owners(&shares(backends, held), count, seed);
+        owners.resize(count as usize, 0);
+        owners
+    };
+    let (last, now) = (maglev(&BTreeSet::new()), maglev(held));
+    let ready: BTreeSet<_> = shares(backends, held).iter().map(|share| share.number).collect();
+    let mask = before.len().saturating_sub(1);
+    let stays = |row: usize| before.get(row & mask).map(|row| row.owner());
+    let owner = |(row, (last, now))| match (ready.contains(&last), stays(row)) {
+        (true, _) => last,
+        (false, Some(owner)) if ready.contains(&owner) => owner,
+        (false, _) => now,
+    };
+    last.into_iter().zip(now).enumerate().map(owner).collect()
 }
 
 /// Who may own rows: those that take new flows and are not held; where there is none, the held.
@@ -90,6 +114,18 @@ mod tests {
     fn a_held_task_owns_nothing_unless_it_is_alone() {
         assert!(rows_of(&[1, 1], &["t2"], &[]).iter().all(|row| *row == Row::of(1)));
         assert!(rows_of(&[0, 1], &["t2"], &[]).iter().all(|row| *row == Row::of(2)));
+    }
+
+    #[test]
+    fn rows_wait_for_a_held_task_with_their_owner() {
+        let before = rows_of(&[1, 1], &[], &[]);
+        let held = rows_of(&[1, 1, 1, 1], &["t4"], &before);
+        let last = rows_of(&[1, 1, 1, 1], &[], &held);
+        for ((before, held), last) in before.iter().zip(&held).zip(&last) {
+            let waits = if last.owner() == 4 { before.owner() } else { last.owner() };
+            assert_eq!(held.owner(), waits);
+            assert_eq!(last.backends[2], 0, "moved twice: {last:?}");
+        }
     }
 
     #[test]
