@@ -168,13 +168,15 @@ fn look_up<T: Tables>(tables: &T, flow: &HomeFlow<'_>, key: &NatKey<V4>) -> Opti
 }
 
 /// Second chance, first half: the entry is gone, but the task's namespace knows the connection.
-/// Alternatives come first, since a flow that has one would else be taken for its twin.
+/// Alternatives come first, since a flow that has one would else be taken for its twin; a connection
+/// that is known to be another flow's is not asked about.
 #[inline(always)]
 fn rebuild<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg, key: &mut NatKey<V4>) -> Slot {
     let mut attempt = ALTERNATIVES;
     loop {
         key.client_port = flow.client_port(attempt);
-        if tables.socket(leg, key) != Socket::None {
+        let others = tables.nat(key, |value| flow.touch(value)) == Some(Found::Taken);
+        if !others && tables.socket(leg, key) != Socket::None {
             tables.nat_insert(key, &flow.value());
             tables.stats(flow.service, |stats| stats.rebuilt += 1);
             return Slot::of(key);
