@@ -62,6 +62,11 @@ pub trait Tables {
     fn peer_index(&self, addr: V4) -> Option<u16>;
     /// Whether the address is one of this node's.
     fn is_own(&self, addr: V4) -> bool;
+    /// Whether the routing table has the address as this node's: slower, and right at once when an
+    /// address comes. Tables without routes know no more than [`Tables::is_own`].
+    fn is_local(&self, addr: V4) -> bool {
+        self.is_own(addr)
+    }
 
     /// Looks up and changes a `NAT` entry.
     fn nat<R>(&self, key: &NatKey<V4>, change: impl FnOnce(&mut NatValue<V4>) -> R) -> Option<R>;

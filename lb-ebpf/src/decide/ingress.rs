@@ -4,7 +4,7 @@ use lb_common::{
     addr::V4,
     backend::NODE_SELF,
     drops::Reason,
-    port::{PublishedPort, port_index},
+    port::{PublishedPort, TCP, port_index},
     wire::{self, OUTER_LEN, VXLAN_FLAGS},
 };
 
@@ -105,7 +105,7 @@ pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &mut Parsed) -> Verdict 
     }
     let known =
         inner.fragment == Fragment::Later || is_published(tables, inner.proto, inner.src_port);
-    if !known || !(inner.src == tables.node_addr() || tables.is_own(inner.src)) {
+    if !known || !is_ours(tables, inner.proto, inner.src) {
         return Verdict::drop(Reason::ForgedReply);
     }
     if inner.dst == tables.node_addr() && find_ports(tables, inner, Side::Entry).is_some() {
@@ -152,7 +152,7 @@ pub fn client<T: Tables>(tables: &T, parsed: &mut Parsed) -> Verdict {
     let Some(port) = published(tables, parsed) else {
         return from_outside_to_leg(tables, parsed);
     };
-    if parsed.dst != tables.node_addr() && !tables.is_own(parsed.dst) {
+    if !is_ours(tables, parsed.proto, parsed.dst) {
         return from_outside_to_leg(tables, parsed);
     }
     remember(tables, parsed, Side::Client);
@@ -196,6 +196,21 @@ fn fits<T: Tables>(tables: &T, parsed: &Parsed, verdict: Verdict) -> Verdict {
         return verdict;
     }
     too_big(parsed, mtu, NODE_SELF)
+}
+
+/// Whether an address is this node's.
+#[inline(always)]
+fn is_ours<T: Tables>(tables: &T, proto: u8, addr: V4) -> bool {
+    addr == tables.node_addr() || is_another(tables, proto, addr)
+}
+
+/// Whether an address is one that the node has besides its data-path address. A moment after one
+/// moved here from another node, only the routing table knows; the kernel would answer the connections
+/// that came with it by resets. Not for UDP, whose broadcasts look the same there and whose senders
+/// survive a moment.
+#[inline(never)]
+fn is_another<T: Tables>(tables: &T, proto: u8, addr: V4) -> bool {
+    tables.is_own(addr) || (proto == TCP && tables.is_local(addr))
 }
 
 #[inline(always)]

@@ -24,6 +24,7 @@ use lb_common::{
     stats::ServiceStats,
 };
 
+use super::fib::is_local;
 use crate::{
     maps,
     tables::{Socket, Tables},
@@ -141,6 +142,11 @@ impl Tables for Kernel {
     #[inline(always)]
     fn is_own(&self, addr: V4) -> bool {
         maps::OWN_ADDRS.get_ptr(addr).is_some()
+    }
+
+    #[inline(always)]
+    fn is_local(&self, addr: V4) -> bool {
+        is_local(self.ctx, addr)
     }
 
     #[inline(always)]
