@@ -3,7 +3,8 @@
 
 use lb_testbed::Cluster;
 
-/// A cluster of three nodes and a client, without agents yet.
+/// A cluster of three nodes and two clients, without agents yet.
 pub(crate) fn cluster() -> Cluster {
-    Cluster::builder().nodes(3).swarmlb(env!("CARGO_BIN_EXE_swarmlb")).build().expect("a cluster")
+    let cluster = Cluster::builder().nodes(3).clients(2).swarmlb(env!("CARGO_BIN_EXE_swarmlb"));
+    cluster.build().expect("a cluster")
 }
