@@ -16,8 +16,8 @@ use nix::sys::signal::Signal;
 
 use crate::{cluster::Cluster, process::Process};
 
-/// How long an agent may take to load its programs or to apply a file.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+/// How long an agent may take to load its programs or to apply a file, also on a busy machine.
+const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// What an agent said about a cluster file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,8 +48,13 @@ fn draining_and_then_removing_under_load_fails_no_request() {
 #[test]
 fn removing_at_once_under_load_fails_no_short_request() {
     let mut stage = Stage::with(&SIX);
+    // Long enough for a request on a busy machine.
+    let hold = |config: String| config.replace("[cluster]", "[cluster]\nhold_ms = 3000");
+    let six = hold(stage.prepare(&SIX));
+    stage.cluster.apply_config(&six).expect("a longer hold");
     let running = load(&stage);
-    stage.change(&SIX[..4]);
+    let four = hold(stage.config(&SIX[..4]));
+    stage.cluster.apply_config(&four).expect("the removal");
     running.wait_more_ok(AROUND, AMPLE).expect("answers");
     running.stop().expect("a report").expect_clean().expect("no failure");
 }

@@ -12,7 +12,7 @@ use lb_testbed::{Cluster, Ns, Outcome, Server, dial};
 use crate::common::cluster;
 
 /// Ample for anything that takes a moment, also on a loaded machine.
-pub(super) const AMPLE: Duration = Duration::from_secs(20);
+pub(super) const AMPLE: Duration = Duration::from_secs(60);
 /// Port of the tasks' servers.
 const TARGET: u16 = 8080;
 
