@@ -1,5 +1,5 @@
-//! Carries out decisions on byte vectors: what `kernel::{xdp,skb}` do by helpers, step by step in the
-//! same order, with the same `rewrite` functions.
+//! Carries out decisions on byte vectors: what `kernel::{xdp,skb}` do by helpers, step by step in
+//! the same order, with the same `rewrite` functions.
 
 use lb_common::{
     addr::{Mac, V4},

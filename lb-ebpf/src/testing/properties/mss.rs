@@ -44,7 +44,9 @@ proptest! {
     }
 
     #[test]
-    fn any_options_are_left_valid(options in prop::collection::vec(any::<u8>(), 0..41), limit in 536u16..9000) {
+    fn any_options_are_left_valid(
+        options in prop::collection::vec(any::<u8>(), 0..41), limit in 536u16..9000,
+    ) {
         let frame = Frame::tcp(CLIENT, (NODE, 80)).flags(SYN);
         let mut bytes = Frame { options, ..frame }.bytes();
         let packet = Packet::from_slice(&mut bytes);

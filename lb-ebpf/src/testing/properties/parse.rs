@@ -48,7 +48,8 @@ proptest! {
 
     #[test]
     fn an_error_names_the_flow_it_is_about(frame in super::frame(), from in any::<[u8; 4]>()) {
-        let mut bytes = IcmpError::unreachable(from, 1, &Frame { payload: vec![0; 8], ..frame.clone() }).bytes();
+        let quoted = Frame { payload: vec![0; 8], ..frame.clone() };
+        let mut bytes = IcmpError::unreachable(from, 1, &quoted).bytes();
         let Parse::Packet(parsed) = parse::<0>(&Packet::from_slice(&mut bytes)) else {
             return Err(TestCaseError::fail("not parsed"));
         };

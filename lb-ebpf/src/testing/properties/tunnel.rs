@@ -30,9 +30,17 @@ proptest! {
         let Parse::Packet(parsed) = parse::<OUTER_LEN>(&Packet::from_slice(&mut bytes)) else {
             return Err(TestCaseError::fail("not parsed"));
         };
-        let peer = Peer { addr, dst_mac: macs[0], src_mac: macs[1], ip_sum: outer_sum(own, addr), ..Peer::default() };
+        let peer = Peer {
+            addr,
+            dst_mac: macs[0],
+            src_mac: macs[1],
+            ip_sum: outer_sum(own, addr),
+            ..Peer::default()
+        };
         let carried = wire::carry(row, entry);
-        let tunnel = Tunnel { own, port, vni, macs: carried, src_port: source_port(&parsed), inner_len: parsed.total_len };
+        let src_port = source_port(&parsed);
+        let inner_len = parsed.total_len;
+        let tunnel = Tunnel { own, port, vni, macs: carried, src_port, inner_len };
         TunnelHeader::new(&peer, &tunnel).store(&Packet::from_slice(&mut bytes)).unwrap();
 
         prop_assert_eq!(check(&bytes), Ok(()));
@@ -46,7 +54,8 @@ proptest! {
         };
         prop_assert_eq!((outer.kind, outer.src, outer.dst), (Kind::Udp, own, addr));
         prop_assert!(u16::from_be_bytes(outer.src_port) >= 49_152);
-        let expected = Tunnelled { macs: (macs[0], macs[1]), src: own, dst: addr, src_port: source_port(&parsed), port, vni, inner };
+        let macs = (macs[0], macs[1]);
+        let expected = Tunnelled { macs, src: own, dst: addr, src_port, port, vni, inner };
         let mut expected = expected.bytes();
         // One's complement has two zeros.
         expected[24..26].copy_from_slice(&bytes[24..26]);

@@ -98,7 +98,8 @@ proptest! {
 
     #[test]
     fn nodes_that_agree_find_the_task_that_has_the_flow(
-        places in prop::array::uniform6(0u16..3), backends in prop::sample::subsequence(vec![1u16, 2, 3, 4, 5, 6], 4).prop_shuffle(), has in 0u16..3,
+        places in prop::array::uniform6(0u16..3), has in 0u16..3,
+        backends in prop::sample::subsequence(vec![1u16, 2, 3, 4, 5, 6], ROW_LEN).prop_shuffle(),
     ) {
         let row = Row { backends: [backends[0], backends[1], backends[2], backends[3]] };
         let belief = |own| Belief { places, row, knows_flow: own == has };
