@@ -35,7 +35,9 @@ fn object() -> Result<PathBuf, Box<dyn Error>> {
     watch(&workspace);
     let target_dir = Path::new(&env::var("OUT_DIR")?).join("bpf-target");
     let toolchain = bpf_toolchain::find()?;
-    Ok(bpf_toolchain::build(&toolchain, &workspace.join("lb-ebpf"), &target_dir, &[])?)
+    let features: &[&str] =
+        if env::var_os("CARGO_FEATURE_TRACE").is_some() { &["trace"] } else { &[] };
+    Ok(bpf_toolchain::build(&toolchain, &workspace.join("lb-ebpf"), &target_dir, features)?)
 }
 
 /// What the object is made of.

@@ -5,6 +5,7 @@ mod fib;
 mod output;
 mod skb_nat;
 mod tables;
+mod trace;
 
 pub mod skb;
 pub mod sock;

@@ -20,6 +20,7 @@ use super::{
     fib::{NextHop, next_hop},
     output,
     skb_nat::{clamp, packet, translate, view},
+    trace::tell,
 };
 use crate::{
     decide::{
@@ -132,6 +133,7 @@ fn finish(kernel: &Kernel, outcome: Outcome) -> i32 {
 /// 512 bytes of stack.
 #[inline(never)]
 fn answer(ctx: &TcContext, verdict: &Verdict, parsed: &Parsed) -> i32 {
+    tell(ctx, verdict, parsed);
     let kernel = Kernel::new(ctx.as_ptr());
     finish(&kernel, reply(ctx, &kernel, verdict, parsed))
 }
@@ -157,6 +159,7 @@ fn reply(ctx: &TcContext, kernel: &Kernel, verdict: &Verdict, parsed: &Parsed) -
 /// Carries out what was decided about a task's own connection.
 #[inline(never)]
 fn enter(ctx: &TcContext, client: &TaskClient, verdict: &Verdict) -> i32 {
+    tell(ctx, verdict, &client.parsed);
     let kernel = Kernel::new(ctx.as_ptr());
     let outcome = match verdict.action {
         Action::Pass => Ok(TCX_NEXT),

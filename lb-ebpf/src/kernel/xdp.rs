@@ -16,6 +16,7 @@ use super::{
     Kernel,
     fib::{NextHop, next_hop},
     output,
+    trace::tell,
 };
 use crate::{
     decide::ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
@@ -80,6 +81,7 @@ fn run_tunnel(ctx: &XdpContext, outer: u32) -> u32 {
 /// Carries out a decision.
 #[inline(always)]
 fn conclude(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool) -> u32 {
+    tell(ctx, verdict, parsed);
     let kernel = Kernel::new(ctx.as_ptr());
     finish(&kernel, carry_out(ctx, verdict, parsed, tunnelled))
 }

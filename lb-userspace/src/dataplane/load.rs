@@ -33,6 +33,8 @@ pub struct Dataplane {
     pub(super) maps: Maps,
     pub(super) ranges: MapRanges,
     pub(super) node_addr: V4,
+    #[cfg(feature = "trace")]
+    _decisions: Option<super::decisions::Decisions>,
     _lock: PinLock,
 }
 
@@ -83,7 +85,18 @@ impl Dataplane {
         let lock = pins.prepare()?;
         match load(&bytes, &pins, globals) {
             Ok((ebpf, maps, ranges)) => {
-                Ok(Self { pins, ebpf, maps, ranges, node_addr: globals.node_addr, _lock: lock })
+                #[cfg(feature = "trace")]
+                let mut ebpf = ebpf;
+                Ok(Self {
+                    pins,
+                    #[cfg(feature = "trace")]
+                    _decisions: super::decisions::listen(&mut ebpf),
+                    ebpf,
+                    maps,
+                    ranges,
+                    node_addr: globals.node_addr,
+                    _lock: lock,
+                })
             }
             Err(error) => {
                 drop(lock);

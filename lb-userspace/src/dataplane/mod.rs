@@ -8,6 +8,8 @@
 mod apply;
 mod attach;
 mod cgroup;
+#[cfg(feature = "trace")]
+mod decisions;
 mod detach;
 mod elements;
 mod error;
