@@ -22,6 +22,10 @@ pub const fn port_index(proto: u8, port: u16) -> Option<u32> {
     }
 }
 
+/// [`PublishedPort::flags`]: clients do not get in at this node, since a process of it holds the port;
+/// what other nodes let in still reaches its tasks.
+pub const PORT_CLOSED: u32 = 1;
+
 /// One published port. All zero: not published.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +34,8 @@ pub struct PublishedPort {
     pub service: u16,
     /// The port that the task listens on, host order.
     pub target: u16,
-    /// Zero.
-    pub reserved: u32,
+    /// `PORT_*` bits.
+    pub flags: u32,
 }
 
 impl PublishedPort {
@@ -40,6 +44,13 @@ impl PublishedPort {
     #[must_use]
     pub const fn is_published(&self) -> bool {
         self.service != 0
+    }
+
+    /// Whether clients get in here.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.is_published() && self.flags & PORT_CLOSED == 0
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     entry,
     frag::{Side, find_ports, remember},
     home::{opens, too_big},
-    ingress::published,
+    ingress,
     slot::{HomeFlow, find, open},
     snat,
 };
@@ -58,7 +58,7 @@ pub fn task_client<T: Tables>(tables: &T, packet: &Packet<'_>, whole: bool) -> O
         return None;
     }
     find_ports(tables, &mut parsed, Side::Task)?;
-    published(tables, &parsed)?;
+    ingress::open(tables, &parsed)?;
     if !whole {
         parsed.segment_len = tables.leg(leg_index(parsed.src))?.mtu;
     }
@@ -76,7 +76,7 @@ pub fn decide<T: Tables>(tables: &T, client: &mut TaskClient, verdict: &mut Verd
 
 #[inline(always)]
 fn verdict_of<T: Tables>(tables: &T, client: &mut TaskClient) -> Verdict {
-    let Some(port) = published(tables, &client.parsed) else { return Verdict::pass() };
+    let Some(port) = ingress::open(tables, &client.parsed) else { return Verdict::pass() };
     let Some(service) = tables.service(port.service) else {
         return Verdict::drop(Reason::Internal);
     };

@@ -81,7 +81,7 @@ fn choose_cached<T: Tables>(
         let generation = backend(tables, service, row.owner())?.generation;
         tables.flow_insert(&key, &FlowValue { backend: row.owner(), generation, reserved: 0 });
         // Of TCP the SYN was counted when it came in.
-        tables.stats(index, |stats| stats.entry_flows += u64::from(!opens));
+        tables.stats(index, |stats| stats.entry_flows += u64::from(!connects));
     }
     Some(row)
 }

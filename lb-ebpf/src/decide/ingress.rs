@@ -149,7 +149,7 @@ pub fn client<T: Tables>(tables: &T, parsed: &mut Parsed) -> Verdict {
     if parsed.flags & (SYN | ACK) == SYN | ACK {
         return Verdict::pass();
     }
-    let Some(port) = published(tables, parsed) else {
+    let Some(port) = open(tables, parsed) else {
         return from_outside_to_leg(tables, parsed);
     };
     if !is_ours(tables, parsed.proto, parsed.dst) {
@@ -217,6 +217,12 @@ fn is_another<T: Tables>(tables: &T, proto: u8, addr: V4) -> bool {
 pub(super) fn published<T: Tables>(tables: &T, parsed: &Parsed) -> Option<PublishedPort> {
     let port = tables.port(port_index(parsed.proto, u16::from_be_bytes(parsed.dst_port))?)?;
     port.is_published().then_some(port)
+}
+
+/// The published port that a packet dials, where clients get in here.
+#[inline(always)]
+pub(super) fn open<T: Tables>(tables: &T, parsed: &Parsed) -> Option<PublishedPort> {
+    published(tables, parsed).filter(PublishedPort::is_open)
 }
 
 /// Whether a port, network order, is published.

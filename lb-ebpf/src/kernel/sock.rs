@@ -69,7 +69,7 @@ fn dial(ctx: &SockAddrContext) -> Option<i32> {
     let dialled = endpoint(ctx);
     let proto = proto(ctx)?;
     let port = kernel.port(port_index(proto, u16::from_be_bytes(dialled.1))?)?;
-    if !port.is_published() || !(dialled.0[0] == 127 || kernel.is_own(dialled.0)) {
+    if !port.is_open() || !(dialled.0[0] == 127 || kernel.is_own(dialled.0)) {
         return None;
     }
     Some(match pick(&kernel, port, dialled.1, cookie(ctx), proto) {

@@ -7,7 +7,7 @@ use lb_common::{
     flow::{NatKey, NatValue},
     leg::{Leg, leg_index},
     peer::{PEER_PRESENT, PEER_RESOLVED, Peer},
-    port::{PublishedPort, TCP, UDP, port_index},
+    port::{PORT_CLOSED, PublishedPort, TCP, UDP, port_index},
     row::{BackendNumber, Row},
     service::{Range, SCHEDULER_HASH, Service},
     wire,
@@ -183,7 +183,14 @@ impl World {
     /// Publishes a port.
     pub fn publish(&mut self, proto: u8, port: u16, service: u16, target: u16) {
         if let Some(index) = port_index(proto, port) {
-            self.ports.insert(index, PublishedPort { service, target, reserved: 0 });
+            self.ports.insert(index, PublishedPort { service, target, flags: 0 });
+        }
+    }
+
+    /// Closes a published port to clients of this node.
+    pub fn close(&mut self, proto: u8, port: u16) {
+        if let Some(port) = port_index(proto, port).and_then(|index| self.ports.get_mut(&index)) {
+            port.flags |= PORT_CLOSED;
         }
     }
 

@@ -228,8 +228,8 @@ impl Bench {
     fn reserve(&mut self, wanted: &mut MapContents) -> Vec<String> {
         let reservations = self.ports.hold(&ports::published(wanted));
         let pinned = &self.dataplane.maps().ports;
-        let published = |index| pinned.get(index).is_some_and(|port| port.is_published());
-        ports::leave_out(wanted, &reservations, published)
+        let open = |index| pinned.get(index).is_some_and(|port| port.is_open());
+        ports::close(wanted, &reservations, open)
     }
 
     /// What nothing names any more.

@@ -1,8 +1,8 @@
 //! Published ports against the node's own processes: a port that one of them holds is not taken
-//! away from it; it is left out on this node, told, and tried again.
+//! away from it; it is closed to clients of this node, told, and tried again.
 use std::collections::{BTreeMap, BTreeSet};
 
-use lb_common::port::{TCP, UDP, port_index};
+use lb_common::port::{PORT_CLOSED, TCP, UDP, port_index};
 
 use crate::{
     compile::MapContents,
@@ -15,21 +15,23 @@ pub(super) fn published(contents: &MapContents) -> BTreeSet<Port> {
     contents.ports.keys().map(|&index| port_at(index)).collect()
 }
 
-/// Leaves ports out of `contents` that a process of the node holds, unless they were `published`
-/// here before: then their flows go on. Returns what is to be told.
-pub(super) fn leave_out(
+/// Closes ports of `contents` to clients of this node that a process of it holds, unless they were
+/// `open` here before: then their flows go on. Returns what is to be told.
+pub(super) fn close(
     contents: &mut MapContents,
     reservations: &BTreeMap<Port, Reservation>,
-    published: impl Fn(u32) -> bool,
+    open: impl Fn(u32) -> bool,
 ) -> Vec<String> {
     let mut problems = Vec::new();
     for (&port, reservation) in reservations {
         let index = index_of(port);
-        let kept = index.is_some_and(&published);
+        let kept = index.is_some_and(&open);
         let Some(trouble) = trouble(port, reservation, kept) else { continue };
         problems.push(trouble);
         if let (Some(index), false, Reservation::InUse(_)) = (index, kept, reservation) {
-            contents.ports.remove(&index);
+            if let Some(port) = contents.ports.get_mut(&index) {
+                port.flags |= PORT_CLOSED;
+            }
         }
     }
     problems
@@ -81,9 +83,14 @@ mod tests {
     const DNS: Port = (Protocol::Udp, 53);
 
     fn contents() -> MapContents {
-        let port = PublishedPort { service: 1, target: 8080, reserved: 0 };
+        let port = PublishedPort { service: 1, target: 8080, flags: 0 };
         let ports = [WEB, DNS].map(|port_of| (index_of(port_of).unwrap(), port));
         MapContents { ports: ports.into(), ..Default::default() }
+    }
+
+    fn open(contents: &MapContents) -> BTreeSet<Port> {
+        let open = contents.ports.iter().filter(|(_, port)| port.is_open());
+        open.map(|(&index, _)| port_at(index)).collect()
     }
 
     #[test]
@@ -92,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_is_left_out_and_told() {
+    fn a_port_in_use_is_closed_and_told() {
         let mut contents = contents();
         let found = [(WEB, Reservation::Reserved), (DNS, Reservation::InUse(None))].into();
-        let problems = leave_out(&mut contents, &found, |_| false);
-        assert_eq!(published(&contents), [WEB].into());
+        let problems = close(&mut contents, &found, |_| false);
+        assert_eq!(open(&contents), [WEB].into());
         assert!(problems[0].contains("53/udp is held by another process"), "{problems:?}");
     }
 
@@ -104,8 +111,8 @@ mod tests {
     fn a_port_that_was_published_before_stays_so() {
         let mut contents = contents();
         let found = [(DNS, Reservation::InUse(None))].into();
-        let problems = leave_out(&mut contents, &found, |_| true);
-        assert_eq!(published(&contents), [WEB, DNS].into());
+        let problems = close(&mut contents, &found, |_| true);
+        assert_eq!(open(&contents), [WEB, DNS].into());
         assert_eq!(problems.len(), 1);
     }
 
@@ -113,7 +120,7 @@ mod tests {
     fn a_port_that_cannot_be_reserved_is_published_all_the_same() {
         let mut contents = contents();
         let found = [(WEB, Reservation::Refused(ErrorKind::PermissionDenied))].into();
-        assert_eq!(leave_out(&mut contents, &found, |_| false).len(), 1);
-        assert!(published(&contents).contains(&WEB));
+        assert_eq!(close(&mut contents, &found, |_| false).len(), 1);
+        assert!(open(&contents).contains(&WEB));
     }
 }

@@ -23,7 +23,7 @@ impl Target<'_> {
     pub(super) fn ports(&self, index: u16) -> impl Iterator<Item = (u32, PublishedPort)> + '_ {
         self.publish.iter().filter_map(move |port| {
             let at = port_index(port.protocol.number(), port.published)?;
-            Some((at, PublishedPort { service: index, target: port.target, reserved: 0 }))
+            Some((at, PublishedPort { service: index, target: port.target, flags: 0 }))
         })
     }
 }
@@ -81,7 +81,7 @@ mod tests {
             host.tasks.iter().map(|task| (&*task.name, task.number)).collect::<Vec<_>>(),
             [("b", 2)]
         );
-        let expected = PublishedPort { service: 5, target: 80, reserved: 0 };
+        let expected = PublishedPort { service: 5, target: 80, flags: 0 };
         assert_eq!(host.ports(5).collect::<Vec<_>>(), [(65536 + 8081, expected)]);
     }
 }

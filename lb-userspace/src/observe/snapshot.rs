@@ -184,7 +184,7 @@ pub(super) mod sample {
             ports: vec![PortRecord {
                 proto: TCP,
                 port: 80,
-                published: PublishedPort { service: 3, target: 8080, reserved: 0 },
+                published: PublishedPort { service: 3, target: 8080, flags: 0 },
             }],
             tasks: [
                 ((3, 1), task("web.1", "n1", 2, 1, STATE_ACTIVE)),

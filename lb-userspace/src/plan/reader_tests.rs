@@ -108,9 +108,8 @@ fn any_contents() -> impl Strategy<Value = MapContents> {
             })
             .collect();
         let ports = ports.into_iter().filter(|(_, (service, _))| services.contains_key(service));
-        let ports = ports.map(|(index, (service, target))| {
-            (index, PublishedPort { service, target, reserved: 0 })
-        });
+        let ports = ports
+            .map(|(index, (service, target))| (index, PublishedPort { service, target, flags: 0 }));
         MapContents { ports: ports.collect(), services, peers }
     })
 }

@@ -85,7 +85,7 @@ fn drift_is_repaired() {
         dataplane.apply(&wanted).expect("applied");
         let maps = dataplane.maps();
         maps.ports.set(80, PublishedPort::default()).expect("in range");
-        maps.ports.set(81, PublishedPort { service: 9, target: 1, reserved: 0 }).expect("in range");
+        maps.ports.set(81, PublishedPort { service: 9, target: 1, flags: 0 }).expect("in range");
         maps.rows.set(ranges(&dataplane).0.base, Row::of(77)).expect("in range");
         let peer = maps.peers.get(1).expect("in range");
         maps.peers.set(1, lb_common::peer::Peer { ip_sum: 1, ..peer }).expect("in range");
@@ -160,7 +160,7 @@ fn contents(numbers: &[u16], rows: usize) -> MapContents {
         backends: numbers.iter().map(|&number| (number, backend(number))).collect(),
     };
     MapContents {
-        ports: BTreeMap::from([(80, PublishedPort { service: 1, target: 8080, reserved: 0 })]),
+        ports: BTreeMap::from([(80, PublishedPort { service: 1, target: 8080, flags: 0 })]),
         services: BTreeMap::from([(1, service)]),
         peers: BTreeMap::from([(1, PeerContents { name: "n2".into(), addr: N2 })]),
     }

@@ -3,6 +3,7 @@
 use lb_common::{
     addr::{V4, mac_of},
     drops::Reason,
+    port::TCP,
 };
 
 use super::{Case, Hook::Nic, from_client, wire::forward};
@@ -22,6 +23,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
         fin_stays(&world, on),
         moves_entry(&world, on),
         unknown_service(&world),
+        closed(&world, on),
     ]
 }
 
@@ -61,6 +63,15 @@ fn tunnelled(world: &World, on: &Interfaces) -> Case {
     Case::new("a frame of the entry node is unpacked for the task", world)
         .sends(Nic, &syn_frame, on.legs[0], &at_a(&syn.mss(LEG_MTU - 40)))
         .sends(Nic, &ack_frame, on.legs[0], &at_a(&ack))
+}
+
+fn closed(world: &World, on: &Interfaces) -> Case {
+    let mut world = world.clone();
+    world.close(TCP, WEB_PORT);
+    let (syn, frame) = by_2(to_web().flags(SYN).mss(1200));
+    Case::new("a port that a process here holds is its own, and the task's for other nodes", &world)
+        .passes(Nic, &to_web().flags(SYN).bytes())
+        .sends(Nic, &frame, on.legs[0], &at_a(&syn))
 }
 
 fn second_hop(world: &World, on: &Interfaces) -> Case {
@@ -124,7 +135,7 @@ fn moves_entry(world: &World, on: &Interfaces) -> Case {
 
 fn unknown_service(world: &World) -> Case {
     let mut world = world.clone();
-    world.publish(lb_common::port::TCP, 81, 20_000, 1);
+    world.publish(TCP, 81, 20_000, 1);
     let inner = to_web().to((NODE_2, 81)).flags(SYN);
     let frame = forward(NODE_2, NODE, row([A]), NODE_2, &inner.bytes());
     Case::new("a port of a service that there is not is an internal error", &world).drops(
