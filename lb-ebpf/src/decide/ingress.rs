@@ -4,6 +4,7 @@ use lb_common::{
     addr::V4,
     backend::NODE_SELF,
     drops::Reason,
+    leg::leg_index,
     port::{PublishedPort, TCP, port_index},
     wire::{self, OUTER_LEN, VXLAN_FLAGS},
 };
@@ -92,6 +93,9 @@ pub fn forwarded<T: Tables>(
         return Verdict::drop(Reason::Malformed);
     }
     let Some(port) = published(tables, inner) else { return Verdict::drop(Reason::UnknownPort) };
+    if is_leg(tables, inner.src) {
+        return Verdict::drop(Reason::LegFromOutside);
+    }
     remember(tables, inner, Side::Client);
     route(tables, &Arrival { parsed: inner, port, row, entry, entry_addr, tunnelled: true })
 }
@@ -154,6 +158,9 @@ pub fn client<T: Tables>(tables: &T, parsed: &mut Parsed) -> Verdict {
     };
     if !is_ours(tables, parsed.proto, parsed.dst) {
         return from_outside_to_leg(tables, parsed);
+    }
+    if is_leg(tables, parsed.src) {
+        return Verdict::drop(Reason::LegFromOutside);
     }
     remember(tables, parsed, Side::Client);
     tables.stats(port.service, |stats| {
@@ -240,6 +247,14 @@ fn from_outside_to_leg<T: Tables>(tables: &T, parsed: &Parsed) -> Verdict {
     } else {
         Verdict::pass()
     }
+}
+
+/// Whether a task here has this address. A client that has it too cannot be answered: the answer
+/// would go to that task.
+#[inline(always)]
+fn is_leg<T: Tables>(tables: &T, addr: V4) -> bool {
+    in_gateway_subnet(tables, addr)
+        && tables.leg(leg_index(addr)).is_some_and(|leg| leg.addr == addr)
 }
 
 /// Whether an address belongs to this node's gateway legs, the node's own end included.

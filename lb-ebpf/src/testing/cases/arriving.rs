@@ -8,7 +8,10 @@ use super::{
     home::to_web,
     wire::{forward, reply, tunnelled},
 };
-use crate::{headers::ACK, testing::*};
+use crate::{
+    headers::{ACK, SYN},
+    testing::*,
+};
 
 pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     let world = World::small(*on);
@@ -55,6 +58,7 @@ fn forged(world: &World) -> Vec<Case> {
     let unpublished = answer().from((NODE, 22));
     let foreign = answer().from(([192, 0, 2, 9], WEB_PORT));
     let unknown_port = to_web().to((NODE_2, 81)).bytes();
+    let by_leg = to_web().to((NODE_2, WEB_PORT)).from((TASK_B, 40_000)).flags(SYN).bytes();
     let mut arp = data.clone();
     arp[12..14].copy_from_slice(&[0x08, 0x06]);
     let cut = data[..14 + 20 + 10].to_vec();
@@ -95,6 +99,16 @@ fn forged(world: &World) -> Vec<Case> {
         nic(
             "a client straight to a leg's address",
             &to_web().to((TASK_A, WEB_PORT)).bytes(),
+            Reason::LegFromOutside,
+        ),
+        nic(
+            "a client that has the address of a leg here",
+            &to_web().from((TASK_B, 40_000)).flags(SYN).bytes(),
+            Reason::LegFromOutside,
+        ),
+        nic(
+            "so has one that came in elsewhere",
+            &forward(NODE_2, NODE, row([A]), NODE_2, &by_leg),
             Reason::LegFromOutside,
         ),
         nic(

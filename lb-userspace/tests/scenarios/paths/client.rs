@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
-use lb_testbed::{Bulk, Cluster, Direction, Session, TcpSession, UdpSession};
+use lb_testbed::{Bulk, Cluster, Direction, Session, TcpSession, UdpSession, dial};
 
-use super::site::{Site, WAYS, Way};
+use super::site::{HOME, LIMIT, Site, WAYS, Way};
 
 const BYTES: u64 = 10 << 20;
 /// In the default gateway subnet, and no leg's.
@@ -39,6 +39,26 @@ fn a_client_whose_address_is_in_the_gateway_subnet_is_answered() -> Result<()> {
         seen_as::<UdpSession>(&site, way, address)?;
     }
     site.expect_drops(&[])
+}
+
+#[test]
+fn a_client_with_the_address_of_a_leg_is_not_answered_at_that_leg() -> Result<()> {
+    let site = Site::new()?;
+    let leg = site.leg_address(WAYS[0].silent())?;
+    site.cluster.sh_in(site.client(), &format!("ip addr add {leg}/32 dev lo"))?;
+    for way in WAYS {
+        // Neighbours know each other before the client takes the strange address.
+        TcpSession::open(site.client(), site.dialled(way), 0)?;
+        let node = site.cluster.address(way.node);
+        let route = format!("{node} dev eth0 src {leg}");
+        site.cluster.sh_in(site.client(), &format!("ip route add {route}"))?;
+        let before = site.drops(HOME, "leg-from-outside")?;
+        let connected = dial(site.client(), site.dialled(way), 0, LIMIT / 40)?;
+        ensure!(connected.is_err(), "{way:?}: connected");
+        ensure!(site.drops(HOME, "leg-from-outside")? > before, "{way:?}: not counted");
+        site.cluster.sh_in(site.client(), &format!("ip route del {route}"))?;
+    }
+    site.expect_drops(&["leg-from-outside"])
 }
 
 #[test]
