@@ -29,6 +29,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
         away(&world, on),
         here(&world, on),
         datagram(&world, on),
+        fragments(&world, on),
         backend_gone(&world, on),
         exhausted(&world, on),
         refused(&world, on),
@@ -101,6 +102,20 @@ fn datagram(world: &World, on: &Interfaces) -> Case {
         on.nic,
         &out,
     )
+}
+
+fn fragments(world: &World, on: &Interfaces) -> Case {
+    let answer = Frame::udp((NODE, DNS_PORT), (NODE, NODE_PORT));
+    let first = Frame { frags: 0x2000, udp_checksum: false, ..answer };
+    let later = Frame { frags: 1, ..first.clone() };
+    let arriving = |frame: &Frame| reply(NODE_3, NODE, &frame.bytes(), &frame.bytes());
+    let at_task = |frame: &Frame| {
+        let frame = frame.clone().to((TASK_A, TASK_PORT));
+        frame.between(mac_of(TASK_A), host_mac(TASK_A)).bytes()
+    };
+    Case::new("a task's reply in fragments comes back whole", &connected(world, &ask(), ON_3))
+        .sends(Nic, &arriving(&first), on.legs[0], &at_task(&first))
+        .sends(Nic, &arriving(&later), on.legs[0], &at_task(&later))
 }
 
 fn backend_gone(world: &World, on: &Interfaces) -> Case {
