@@ -46,8 +46,17 @@ pub(super) fn next_hop(ctx: *mut core::ffi::c_void, src: V4, dst: V4, ifindex: u
 
 /// Whether `dst` is an address of the node; forwarding must be on. Asked on behalf of the loopback
 /// interface, as the node itself would ask.
+///
+/// The helper says the same of an address that no route leads to, so its neighbour in the subnet must
+/// be somewhere: else anybody's address would be ours on a node without a default route.
 #[inline(always)]
 pub(super) fn is_local(ctx: *mut core::ffi::c_void, dst: V4) -> bool {
+    let [a, b, c, d] = dst;
+    is_not_forwarded(ctx, dst) && !is_not_forwarded(ctx, [a, b, c, d ^ 1])
+}
+
+#[inline(always)]
+fn is_not_forwarded(ctx: *mut core::ffi::c_void, dst: V4) -> bool {
     look_up(ctx, &mut params([0; 4], dst, LOOPBACK)) == NOT_FORWARDED
 }
 
