@@ -28,10 +28,10 @@ pub(super) fn close(
         let kept = index.is_some_and(&open);
         let Some(trouble) = trouble(port, reservation, kept) else { continue };
         problems.push(trouble);
-        if let (Some(index), false, Reservation::InUse(_)) = (index, kept, reservation) {
-            if let Some(port) = contents.ports.get_mut(&index) {
-                port.flags |= PORT_CLOSED;
-            }
+        if let (Some(index), false, Reservation::InUse(_)) = (index, kept, reservation)
+            && let Some(port) = contents.ports.get_mut(&index)
+        {
+            port.flags |= PORT_CLOSED;
         }
     }
     problems
