@@ -54,6 +54,10 @@ fn answers(bed: &Bed, address: Ipv4Addr, tasks: &BTreeSet<String>) -> Result<()>
     eventually(PATIENCE, "the new address to answer", || {
         TcpSession::open(bed.client(), to, 0).is_ok()
     })?;
+    // Datagrams are ours once the agent has told the programs; TCP's segments a moment earlier.
+    eventually(PATIENCE, "the new address to answer datagrams", || {
+        UdpSession::open(bed.client(), to, 0).is_ok()
+    })?;
     ensure!(meet::<TcpSession>(bed.client(), to, FLOWS)? == *tasks, "TCP, {to}");
     ensure!(meet::<UdpSession>(bed.client(), to, FLOWS)? == *tasks, "UDP, {to}");
     Ok(())

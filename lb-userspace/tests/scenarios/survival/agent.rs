@@ -56,7 +56,8 @@ impl<'a> Traffic<'a> {
 #[test]
 fn killing_and_restarting_agents_disturbs_no_traffic() {
     let mut stage = Stage::with(&SIX[..3]);
-    let config = stage.prepare(&SIX[..4]);
+    // A hold that outlasts three agents starting at once: other nodes wait that long for t4's leg.
+    let config = stage.prepare(&SIX[..4]).replace("[cluster]", "[cluster]\nhold_ms = 5000");
     let links = NODES.map(|node| stage.links(node));
     let traffic = Traffic::start(&stage);
     for node in NODES {
