@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use lb_testbed::{Bulk, Direction, RunningLoad, eventually};
+use lb_testbed::{Bulk, Direction, Load, RunningLoad, eventually};
 
 use super::{
     load::load,
@@ -16,15 +16,18 @@ const RATE: &str = "40mbit";
 const LEN_BYTES: u64 = 400 << 20;
 /// Answers to wait for while something is as it is.
 const MEANWHILE: u64 = 300;
+/// Requests on connections that are kept; with the 300 short ones a thousand a second.
+const KEPT_PER_S: f64 = 700.0;
 type Links = BTreeMap<String, (u64, u64)>;
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
-/// A long transfer and many short connections, each from a client of its own.
+/// A long transfer, many short connections, and requests on connections that are kept.
 struct Traffic<'a> {
     stage: &'a Stage,
     bulk: Bulk,
     load: RunningLoad,
+    kept: RunningLoad,
 }
 
 impl<'a> Traffic<'a> {
@@ -33,7 +36,9 @@ impl<'a> Traffic<'a> {
         let line = format!("tc qdisc add dev eth0 root tbf rate {RATE} burst 128kb latency 100ms");
         stage.cluster.sh_in(client, &line).expect("a slow link");
         let bulk = Bulk::start(client, stage.at("n1", 80), Direction::Upload, LEN_BYTES);
-        Self { stage, bulk: bulk.expect("a transfer"), load: load(stage) }
+        let kept = Load::new(stage.client(), stage.everywhere()).keep_alive();
+        let kept = kept.per_second(KEPT_PER_S).concurrency(8).start().expect("kept connections");
+        Self { stage, bulk: bulk.expect("a transfer"), load: load(stage), kept }
     }
 
     /// Waits for traffic in the present state, with the transfer under way.
@@ -47,6 +52,7 @@ impl<'a> Traffic<'a> {
 
     fn expect_clean(self) {
         self.load.stop().expect("a report").expect_clean().expect("no failure");
+        self.kept.stop().expect("a report").expect_clean().expect("no reset");
         let client = &self.stage.cluster.clients()[1].ns;
         self.stage.cluster.sh_in(client, "tc qdisc del dev eth0 root").expect("a fast link");
         self.bulk.finish().expect("the transfer");
