@@ -15,6 +15,9 @@ use crate::pattern::{Checksum, Pattern};
 const HEAD_LIMIT_BYTES: usize = 16 << 10;
 /// Bytes moved at once in bulk answers and bodies.
 const PIECE_BYTES: usize = 64 << 10;
+/// How long a server that was asked to end waits for the first request of a connection that it has
+/// accepted: the client has sent it, or is about to.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
 /// What of a request's head matters here.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,13 +48,15 @@ pub(super) async fn serve(
     let _ = stream.set_nodelay(true);
     let who = format!("task={} local={local} peer={peer}", shared.name);
     let mut connection = Connection { stream, ahead: Vec::new(), who };
+    let mut patience = FIRST_REQUEST;
     loop {
         let request = tokio::select! {
             biased;
             request = connection.read_head() => request,
             // Idle connections end with the server; a request that is being served goes on.
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = patience_ends(&mut stop, patience) => return,
         };
+        patience = Duration::ZERO;
         let Ok(Some(request)) = request else { return };
         let close = request.close;
         if connection.answer(request).await.is_err() || close {
@@ -59,6 +64,13 @@ pub(super) async fn serve(
             return;
         }
     }
+}
+
+/// Waits for the server's stop, and then that long.
+async fn patience_ends(stop: &mut watch::Receiver<bool>, patience: Duration) {
+    // A server that is gone without a word has stopped as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    tokio::time::sleep(patience).await;
 }
 
 impl Connection {

@@ -70,12 +70,14 @@ pub async fn serve(
     Ok(())
 }
 
-/// Accepts connections until the stop, then waits for those it accepted.
+/// Accepts connections until the stop, then waits for those that it accepted. What waits in the
+/// backlog at the stop is accepted too: its client believes that it is connected.
 async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let stopping = stop.clone();
     loop {
         tokio::select! {
+            biased;
             accepted = listener.accept() => if let Ok((stream, peer)) = accepted {
                 let work = connection::serve(stream, peer, Arc::clone(&shared), stopping.clone());
                 connections.spawn(work);

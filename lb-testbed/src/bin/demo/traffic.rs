@@ -59,7 +59,7 @@ impl Traffic {
                 story.show(&report.to_string());
             }
         }
-        let twins = fresh.wrong_peer + kept.wrong_peer;
+        let twins = fresh.other_port + kept.other_port;
         if twins > 0 {
             story.show(&format!(
                 "       ({twins} saw another client port: the client used one port towards two nodes\n       \
