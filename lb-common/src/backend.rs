@@ -1,8 +1,8 @@
 //! Backends: `BACKENDS`, an array in which each service owns a range indexed by backend number.
 
-use crate::row::BackendNumber;
+use crate::{addr::V4, row::BackendNumber};
 
-/// Elements of `BACKENDS` unless the loader says otherwise: 8 MiB.
+/// Elements of `BACKENDS` unless the loader says otherwise: 16 MiB.
 pub const BACKENDS_LEN: u32 = 1 << 20;
 
 /// [`Backend::state`]: nobody has this number.
@@ -16,7 +16,10 @@ pub const STATE_DRAINING: u8 = 2;
 pub const NODE_SELF: u16 = 0;
 
 /// A task as a service sees it.
-#[repr(C)]
+///
+/// Two words: user space writes the second before the first when a task comes, so that whoever reads
+/// a state other than [`STATE_NONE`] finds the address that belongs to it.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backend {
     /// Index into `PEERS` of the node the task runs on; [`NODE_SELF`] for this node.
@@ -29,7 +32,11 @@ pub struct Backend {
     pub generation: u8,
     /// Zero.
     pub reserved: u16,
+    /// Of a service that is a virtual IP, the task's address in its network; else zeros.
+    pub addr: V4,
+    /// Zero.
+    pub reserved2: u32,
 }
 
-const _: () = assert!(size_of::<Backend>() == 8);
+const _: () = assert!(size_of::<Backend>() == 16);
 const _: () = assert!(size_of::<BackendNumber>() == 2);

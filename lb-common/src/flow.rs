@@ -75,12 +75,14 @@ pub struct FlowKey<A: Address> {
     pub client: A,
     /// The client's port, network order; zero for a service with client-IP affinity.
     pub client_port: [u8; 2],
-    /// The published port, network order.
+    /// The port that was dialled, network order.
     pub published_port: [u8; 2],
+    /// Index into `SERVICES`: several virtual IPs have the same ports.
+    pub service: u16,
     /// [`crate::port::TCP`] or [`crate::port::UDP`].
     pub proto: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
 }
 
 /// Whom a cached flow belongs to.

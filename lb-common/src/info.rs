@@ -1,5 +1,5 @@
 //! What people want to read and packets never do: names. Kept in maps of their own
-//! (`SERVICE_INFO`, `TASK_INFO`, `NODE_INFO`), so that the CLI and `bpftool map dump` show names
+//! (`SERVICE_INFO`, `TASK_INFO`, `NODE_INFO`, `NETWORK_INFO`, `ENDPOINT_INFO`), so that the CLI and `bpftool map dump` show names
 //! from pinned state while no agent runs, and a restarted agent finds its indices again.
 
 use crate::addr::V4;
@@ -42,7 +42,8 @@ pub struct TaskInfo {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceInfo {
-    /// The service's name; host-mode ports are services of their own, `NAME@host:PORT/PROTO`.
+    /// The service's name; host-mode ports are services of their own, `NAME@host:PORT/PROTO`,
+    /// and so are virtual IPs, `NAME@NETWORK`.
     pub name: Name,
 }
 
@@ -54,6 +55,32 @@ pub struct NodeInfo {
     pub name: Name,
     /// Its data-path address.
     pub addr: V4,
+}
+
+/// Value of `NETWORK_INFO`, keyed by VNI.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkInfo {
+    /// The network's name; several subnets, each with a VNI, share it.
+    pub name: Name,
+    /// The subnet's address.
+    pub subnet: V4,
+    /// The subnet's gateway.
+    pub gateway: V4,
+    /// Prefix length of the subnet.
+    pub prefix: u8,
+    /// 1: no way out.
+    pub internal: u8,
+    /// Zero.
+    pub reserved: u16,
+}
+
+/// Value of `ENDPOINT_INFO`, keyed as `ENDPOINTS`, for tasks and virtual IPs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointInfo {
+    /// The task's or the service's name.
+    pub name: Name,
 }
 
 /// Packs a name; bytes past [`NAME_LEN`] are cut.
@@ -75,3 +102,4 @@ pub fn unpack_name(name: &Name) -> &str {
 
 const _: () = assert!(size_of::<TaskInfo>() == 136);
 const _: () = assert!(size_of::<NodeInfo>() == 68);
+const _: () = assert!(size_of::<NetworkInfo>() == 76);

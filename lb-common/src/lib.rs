@@ -9,6 +9,7 @@
 pub mod addr;
 pub mod backend;
 pub mod drops;
+pub mod endpoint;
 pub mod flow;
 pub mod hash;
 pub mod info;

@@ -3,8 +3,8 @@
 use aya::Pod;
 
 use crate::{
-    addr::V4, backend::Backend, flow::*, info::*, leg::Leg, peer::Peer, port::PublishedPort,
-    row::Row, service::Service, stats::ServiceStats,
+    addr::V4, backend::Backend, endpoint::*, flow::*, info::*, leg::Leg, peer::Peer,
+    port::PublishedPort, row::Row, service::Service, stats::ServiceStats,
 };
 
 macro_rules! pod {
@@ -41,4 +41,11 @@ pod!(
     TaskInfo,
     ServiceInfo,
     NodeInfo,
+    EndpointKey<V4>,
+    Endpoint,
+    OverlayLeg,
+    VipFlowKey<V4>,
+    VipFlowValue<V4>,
+    NetworkInfo,
+    EndpointInfo,
 );

@@ -8,8 +8,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use lb_common::{
-    addr::V4, backend::*, drops::DROPS_LEN, flow::*, info::*, leg::*, peer::*, port::*, row::*,
-    service::*, stats::ServiceStats, wire,
+    addr::V4, backend::*, drops::DROPS_LEN, endpoint::*, flow::*, info::*, leg::*, peer::*,
+    port::*, row::*, service::*, stats::ServiceStats, wire,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
@@ -37,6 +37,13 @@ pub static OWN_ADDRS: HashMap<V4, u32, 1024> = HashMap::new();
 /// Interface index -> device, for `bpf_redirect_map`.
 #[btf_map]
 pub static DEVICES: DevMapHash<4096> = DevMapHash::new();
+/// Who has which address in which overlay network.
+#[btf_map]
+pub static ENDPOINTS: HashMap<EndpointKey<V4>, Endpoint, { ENDPOINTS_LEN as usize }, NO_PREALLOC> =
+    HashMap::new();
+/// The node's overlay legs, by interface index.
+#[btf_map]
+pub static OVERLAY_LEGS: Array<OverlayLeg, { OVERLAY_LEGS_LEN as usize }, MMAPABLE> = Array::new();
 
 // Written and read by the packet path.
 #[btf_map]
@@ -58,6 +65,9 @@ pub static FRAGS: LruHashMap<FragKey<V4>, FragValue, { FRAGS_LEN as usize }> = L
 pub static SOCKETS: LruHashMap<SocketKey<V4>, SocketValue<V4>, { SOCKETS_LEN as usize }> =
     LruHashMap::new();
 #[btf_map]
+pub static VIPFLOWS: LruHashMap<VipFlowKey<V4>, VipFlowValue<V4>, { VIPFLOWS_LEN as usize }> =
+    LruHashMap::new();
+#[btf_map]
 pub static STATS: PerCpuArray<ServiceStats, { SERVICES_LEN as usize }> = PerCpuArray::new();
 #[btf_map]
 pub static DROPS: PerCpuArray<u64, { DROPS_LEN as usize }> = PerCpuArray::new();
@@ -70,6 +80,15 @@ pub static SERVICE_INFO: HashMap<u32, ServiceInfo, { SERVICES_LEN as usize }, NO
 pub static TASK_INFO: HashMap<TaskKey, TaskInfo, 131_072, NO_PREALLOC> = HashMap::new();
 #[btf_map]
 pub static NODE_INFO: HashMap<u32, NodeInfo, { PEERS_LEN as usize }, NO_PREALLOC> = HashMap::new();
+#[btf_map]
+pub static NETWORK_INFO: HashMap<u32, NetworkInfo, 4096, NO_PREALLOC> = HashMap::new();
+#[btf_map]
+pub static ENDPOINT_INFO: HashMap<
+    EndpointKey<V4>,
+    EndpointInfo,
+    { ENDPOINTS_LEN as usize },
+    NO_PREALLOC,
+> = HashMap::new();
 
 // Set at load (`override_global`), so that the verifier knows them and dead branches vanish.
 /// The node's data-path address.

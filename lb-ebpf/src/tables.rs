@@ -5,6 +5,7 @@ use lb_common::{
     addr::V4,
     backend::Backend,
     drops::Reason,
+    endpoint::{Endpoint, EndpointKey, OverlayLeg, VipFlowKey, VipFlowValue},
     flow::{
         FlowKey, FlowValue, FragKey, FragValue, NatKey, NatValue, SnatInKey, SnatInValue,
         SnatOutKey, SnatOutValue,
@@ -95,6 +96,21 @@ pub trait Tables {
     fn frag(&self, key: &FragKey<V4>) -> Option<FragValue>;
     /// Adds a `FRAGS` entry.
     fn frag_insert(&self, key: &FragKey<V4>, value: &FragValue) -> bool;
+
+    /// Looks up an `ENDPOINTS` element.
+    fn endpoint(&self, key: &EndpointKey<V4>) -> Option<Endpoint>;
+    /// The overlay leg whose node end is interface `ifindex`.
+    fn overlay_leg(&self, ifindex: u32) -> Option<OverlayLeg>;
+    /// Looks up and changes a `VIPFLOWS` entry.
+    fn vip_flow<R>(
+        &self,
+        key: &VipFlowKey<V4>,
+        change: impl FnOnce(&mut VipFlowValue<V4>) -> R,
+    ) -> Option<R>;
+    /// Adds or replaces a `VIPFLOWS` entry.
+    fn vip_flow_insert(&self, key: &VipFlowKey<V4>, value: &VipFlowValue<V4>) -> bool;
+    /// Removes a `VIPFLOWS` entry.
+    fn vip_flow_remove(&self, key: &VipFlowKey<V4>);
 
     /// Asks the task's namespace for the connection {client, client port} -> {leg, target port}.
     fn socket(&self, leg: &Leg, key: &NatKey<V4>) -> Socket;

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, fmt, net::Ipv4Addr, path::PathBuf};
 
+use lb_common::addr::{Mac, mac_of};
+
 /// The whole cluster as a source describes it. Names are unique per kind; references hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredState {
@@ -56,12 +58,25 @@ pub struct Node {
 pub struct Network {
     /// Name, unique.
     pub name: String,
-    /// VXLAN network identifier, 4096 or above.
-    pub vni: u32,
-    /// Its subnet.
-    pub subnet: Subnet,
+    /// Its subnet; addresses that are left out come from this one.
+    pub first: NetworkSubnet,
+    /// Further subnets.
+    pub further: Vec<NetworkSubnet>,
     /// No way out.
     pub internal: bool,
+    /// Largest IP packet between its tasks, bytes; left out, what the tunnel carries.
+    pub mtu: Option<u16>,
+}
+
+/// One subnet of a network, with a VNI of its own (moby allocates one per IPv4 subnet).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkSubnet {
+    /// VXLAN network identifier, 4096 or above.
+    pub vni: u32,
+    /// The subnet.
+    pub subnet: Subnet,
+    /// The address that answers as its gateway.
+    pub gateway: Ipv4Addr,
 }
 
 /// Whether a service has a virtual IP.
@@ -171,6 +186,30 @@ pub struct Task {
     pub number: u16,
     /// Its address per network name.
     pub addresses: BTreeMap<String, Ipv4Addr>,
+    /// Its Ethernet address per network name, where it is not [`lb_common::addr::mac_of`] the address.
+    pub macs: BTreeMap<String, Mac>,
+}
+
+impl Network {
+    /// The subnet that has `addr`.
+    #[must_use]
+    pub fn subnet_of(&self, addr: Ipv4Addr) -> Option<&NetworkSubnet> {
+        self.subnets().find(|part| part.subnet.contains(addr))
+    }
+
+    /// All its subnets.
+    pub fn subnets(&self) -> impl Iterator<Item = &NetworkSubnet> {
+        std::iter::once(&self.first).chain(&self.further)
+    }
+}
+
+impl Task {
+    /// Its Ethernet address in a network that it is in.
+    #[must_use]
+    pub fn mac(&self, network: &str) -> Option<Mac> {
+        let derived = || self.addresses.get(network).map(|addr| mac_of(addr.octets()));
+        self.macs.get(network).copied().or_else(derived)
+    }
 }
 
 impl DesiredState {

@@ -62,7 +62,7 @@ fn choose_cached<T: Tables>(
     service: &Service,
     parsed: &Parsed,
 ) -> Option<Row> {
-    let key = flow_key(service, parsed);
+    let key = flow_key(index, service, parsed);
     let opens = opens(parsed);
     let connects = opens && parsed.proto == TCP;
     if let Some(flow) = tables.flow(&key)
@@ -87,13 +87,14 @@ fn choose_cached<T: Tables>(
 }
 
 #[inline(always)]
-fn flow_key(service: &Service, parsed: &Parsed) -> FlowKey<V4> {
+fn flow_key(index: u16, service: &Service, parsed: &Parsed) -> FlowKey<V4> {
     FlowKey {
         client: parsed.src,
         client_port: affine_port(service, parsed),
         published_port: parsed.dst_port,
+        service: index,
         proto: parsed.proto,
-        reserved: [0; 3],
+        reserved: 0,
     }
 }
 

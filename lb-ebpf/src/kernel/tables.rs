@@ -12,6 +12,7 @@ use lb_common::{
     addr::V4,
     backend::Backend,
     drops::Reason,
+    endpoint::{Endpoint, EndpointKey, OverlayLeg, VipFlowKey, VipFlowValue, overlay_leg_index},
     flow::{
         FlowKey, FlowValue, FragKey, FragValue, NatKey, NatValue, SnatInKey, SnatInValue,
         SnatOutKey, SnatOutValue,
@@ -217,6 +218,39 @@ impl Tables for Kernel {
     #[inline(always)]
     fn frag_insert(&self, key: &FragKey<V4>, value: &FragValue) -> bool {
         counted(self, maps::FRAGS.insert(key, value, 0).is_ok())
+    }
+
+    #[inline(always)]
+    fn endpoint(&self, key: &EndpointKey<V4>) -> Option<Endpoint> {
+        // SAFETY: copied at once; the map is not preallocated, so an element that is replaced or
+        // removed stays whole as long as this program runs.
+        unsafe { maps::ENDPOINTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn overlay_leg(&self, ifindex: u32) -> Option<OverlayLeg> {
+        let leg = maps::OVERLAY_LEGS.get(overlay_leg_index(ifindex)).copied();
+        leg.filter(|leg| leg.ifindex == ifindex)
+    }
+
+    #[inline(always)]
+    fn vip_flow<R>(
+        &self,
+        key: &VipFlowKey<V4>,
+        f: impl FnOnce(&mut VipFlowValue<V4>) -> R,
+    ) -> Option<R> {
+        maps::VIPFLOWS.get_ptr_mut(key).map(|value| change(value, f))
+    }
+
+    #[inline(always)]
+    fn vip_flow_insert(&self, key: &VipFlowKey<V4>, value: &VipFlowValue<V4>) -> bool {
+        counted(self, maps::VIPFLOWS.insert(key, value, 0).is_ok())
+    }
+
+    #[inline(always)]
+    fn vip_flow_remove(&self, key: &VipFlowKey<V4>) {
+        // An entry that is gone already is as good as removed.
+        let _: Result<(), i32> = maps::VIPFLOWS.remove(key);
     }
 
     #[inline(always)]

@@ -10,6 +10,7 @@ use lb_common::{
     addr::{Mac, V4},
     backend::Backend,
     drops::Reason,
+    endpoint::{Endpoint, EndpointKey, OverlayLeg, VipFlowKey, VipFlowValue},
     flow::{
         FlowKey, FlowValue, FragKey, FragValue, NatKey, NatValue, SnatInKey, SnatInValue,
         SnatOutKey, SnatOutValue,
@@ -88,6 +89,12 @@ pub struct World {
     pub snat_in: RefCell<HashMap<SnatInKey, SnatInValue<V4>>>,
     /// `FRAGS`.
     pub frags: RefCell<HashMap<FragKey<V4>, FragValue>>,
+    /// `ENDPOINTS`.
+    pub endpoints: BTreeMap<EndpointKey<V4>, Endpoint>,
+    /// `OVERLAY_LEGS`, by interface index.
+    pub overlay_legs: BTreeMap<u32, OverlayLeg>,
+    /// `VIPFLOWS`.
+    pub vip_flows: RefCell<HashMap<VipFlowKey<V4>, VipFlowValue<V4>>>,
     /// Connections that tasks' namespaces know.
     pub sockets: RefCell<HashMap<NatKey<V4>, Socket>>,
     /// The node's routes and neighbours, by destination.
@@ -235,6 +242,30 @@ impl Tables for World {
 
     fn frag_insert(&self, key: &FragKey<V4>, value: &FragValue) -> bool {
         insert(&self.frags, key, value)
+    }
+
+    fn endpoint(&self, key: &EndpointKey<V4>) -> Option<Endpoint> {
+        self.endpoints.get(key).copied()
+    }
+
+    fn overlay_leg(&self, ifindex: u32) -> Option<OverlayLeg> {
+        self.overlay_legs.get(&ifindex).copied()
+    }
+
+    fn vip_flow<R>(
+        &self,
+        key: &VipFlowKey<V4>,
+        f: impl FnOnce(&mut VipFlowValue<V4>) -> R,
+    ) -> Option<R> {
+        change(&self.vip_flows, key, f)
+    }
+
+    fn vip_flow_insert(&self, key: &VipFlowKey<V4>, value: &VipFlowValue<V4>) -> bool {
+        insert(&self.vip_flows, key, value)
+    }
+
+    fn vip_flow_remove(&self, key: &VipFlowKey<V4>) {
+        self.vip_flows.borrow_mut().remove(key);
     }
 
     fn socket(&self, leg: &Leg, key: &NatKey<V4>) -> Socket {

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::{
         agent::sample,
-        model::{Network, Subnet},
+        model::{Network, NetworkSubnet, Subnet},
     };
 
     #[test]
@@ -97,12 +97,20 @@ mod tests {
     fn a_service_of_internal_networks_only_has_a_leg_where_it_is_published() {
         let mut desired = sample::desired(&[("web.1", "n1")]);
         let subnet = Subnet { addr: [10, 20, 0, 0].into(), prefix: 24 };
-        desired.networks = vec![Network { name: "back".into(), vni: 4096, subnet, internal: true }];
+        let first = NetworkSubnet { vni: 4096, subnet, gateway: subnet.gateway() };
+        let network = |internal| Network {
+            name: "back".into(),
+            first,
+            further: Vec::new(),
+            internal,
+            mtu: None,
+        };
+        desired.networks = vec![network(true)];
         desired.services[0].networks = vec!["back".into()];
         assert_eq!(wanted(&desired, "n1", 1450).len(), 1);
         desired.services[0].publish.clear();
         assert_eq!(wanted(&desired, "n1", 1450), []);
-        desired.networks[0].internal = false;
+        desired.networks = vec![network(false)];
         assert_eq!(wanted(&desired, "n1", 1450).len(), 1);
     }
 

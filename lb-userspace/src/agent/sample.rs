@@ -15,6 +15,7 @@ pub(super) fn desired(tasks: &[(&str, &str)]) -> DesiredState {
         weight: 1,
         number,
         addresses: BTreeMap::new(),
+        macs: BTreeMap::new(),
     });
     let publish = Publish {
         published: 80,

@@ -190,8 +190,8 @@ fn nodes(state: &DesiredState) -> Vec<NodePlan> {
 fn network(network: &Network) -> NetworkPlan {
     NetworkPlan {
         name: network.name.clone(),
-        subnet: network.subnet.to_string(),
-        vni: network.vni,
+        subnet: network.first.subnet.to_string(),
+        vni: network.first.vni,
         internal: network.internal,
     }
 }

@@ -58,6 +58,7 @@ fn backend(task: &Task, peer: u16, leg: Option<V4>, generation: u8) -> BackendCo
         node: task.node.clone(),
         peer,
         leg,
+        addr: [0; 4],
         state: if task.weight == 0 { STATE_DRAINING } else { STATE_ACTIVE },
         weight: task.weight,
         generation,

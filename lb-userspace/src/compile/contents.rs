@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 
 use lb_common::{
     addr::V4,
+    endpoint::{Endpoint, EndpointKey},
     port::PublishedPort,
     row::{BackendNumber, Row},
 };
+
+use crate::model::Subnet;
 
 /// Everything that `apply` writes, for one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,12 +21,39 @@ pub struct MapContents {
     pub services: BTreeMap<u16, ServiceContents>,
     /// Other nodes by index into `PEERS`, 1-based; index 0 is this node and always present.
     pub peers: BTreeMap<u16, PeerContents>,
+    /// Elements of `NETWORK_INFO`, by VNI.
+    pub networks: BTreeMap<u32, NetworkContents>,
+    /// Elements of `ENDPOINTS` and `ENDPOINT_INFO`.
+    pub endpoints: BTreeMap<EndpointKey<V4>, EndpointContents>,
+}
+
+/// A subnet of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkContents {
+    /// Name of the network.
+    pub name: String,
+    /// The subnet.
+    pub subnet: Subnet,
+    /// Its gateway.
+    pub gateway: V4,
+    /// No way out.
+    pub internal: bool,
+}
+
+/// Who has an address in a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointContents {
+    /// The task's or the service's name; empty for gateways and for the network itself.
+    pub name: String,
+    /// As in the map.
+    pub endpoint: Endpoint,
 }
 
 /// One service at one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceContents {
-    /// Name as in `SERVICE_INFO`; host-mode ports are services `NAME@host:PORT/PROTO`.
+    /// Name as in `SERVICE_INFO`; host-mode ports are services `NAME@host:PORT/PROTO`, virtual IPs
+    /// `NAME@NETWORK`.
     pub name: String,
     /// See [`lb_common::service::Service::seed`].
     pub seed: u32,
@@ -49,6 +79,8 @@ pub struct BackendContents {
     pub peer: u16,
     /// Its gateway leg's address where it runs here and the leg exists.
     pub leg: Option<V4>,
+    /// See [`lb_common::backend::Backend::addr`].
+    pub addr: V4,
     /// `STATE_*`.
     pub state: u8,
     /// Weight; 0 drains.

@@ -51,11 +51,12 @@ pub(super) fn task(name: &str, node: &str, number: u16, weight: u16) -> Task {
         weight,
         number,
         addresses: BTreeMap::new(),
+        macs: BTreeMap::new(),
     }
 }
 
 pub(super) fn backend(task: &str, weight: u16) -> BackendContents {
     let state = if weight == 0 { STATE_DRAINING } else { STATE_ACTIVE };
     let (task, node) = (task.to_owned(), "n1".to_owned());
-    BackendContents { task, node, peer: 0, leg: None, state, weight, generation: 1 }
+    BackendContents { task, node, peer: 0, leg: None, addr: [0; 4], state, weight, generation: 1 }
 }

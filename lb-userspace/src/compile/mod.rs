@@ -19,7 +19,8 @@ mod fixtures;
 mod property_tests;
 
 pub use contents::{
-    BackendContents, MapContents, PeerContents, Previous, PreviousService, ServiceContents,
+    BackendContents, EndpointContents, MapContents, NetworkContents, PeerContents, Previous,
+    PreviousService, ServiceContents,
 };
 
 pub use error::CompileError;

@@ -204,6 +204,8 @@ fn element(contents: &BackendContents) -> Backend {
         state: contents.state,
         generation: contents.generation,
         reserved: 0,
+        addr: contents.addr,
+        reserved2: 0,
     }
 }
 
@@ -236,13 +238,14 @@ mod tests {
             node: "n1".into(),
             peer: 3,
             leg: None,
+            addr: [0; 4],
             state: 1,
             weight: 1,
             generation: 2,
         };
         assert_eq!(
             element(&contents),
-            Backend { node: 3, leg: 0, state: 1, generation: 2, reserved: 0 }
+            Backend { node: 3, state: 1, generation: 2, ..Default::default() }
         );
         let contents = BackendContents { leg: Some([10, 0, 1, 2]), ..contents };
         assert_eq!(element(&contents).leg, 0x0102);

@@ -36,6 +36,7 @@ impl Maps {
             ports: ports.collect(),
             services: services.collect::<Result<_, MapsError>>()?,
             peers: peers.collect::<Result<_, _>>()?,
+            ..Default::default()
         })
     }
 
@@ -104,6 +105,7 @@ impl Maps {
                 leg if leg == leg_index(addr) => Some(addr),
                 _ => Some([0, 0, high, low]),
             },
+            addr: backend.addr,
             state: backend.state,
             weight: task.map_or(0, |task| task.weight),
             generation: backend.generation,

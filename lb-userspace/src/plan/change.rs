@@ -23,7 +23,7 @@ pub enum Change {
         peer: PeerContents,
     },
     /// Write these elements of a service's backend range, leaving its others as they are. In place
-    /// where the range has their numbers (an element is one aligned word); else copy the range to
+    /// where the range has their numbers (an element is two aligned words, the state in the first); else copy the range to
     /// a bigger one, write there, then store the service's `backends` word.
     SetBackends {
         /// Index into `SERVICES`; the element may still be all zero.

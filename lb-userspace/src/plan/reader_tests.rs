@@ -110,7 +110,7 @@ fn any_contents() -> impl Strategy<Value = MapContents> {
         let ports = ports.into_iter().filter(|(_, (service, _))| services.contains_key(service));
         let ports = ports
             .map(|(index, (service, target))| (index, PublishedPort { service, target, flags: 0 }));
-        MapContents { ports: ports.collect(), services, peers }
+        MapContents { ports: ports.collect(), services, peers, ..Default::default() }
     })
 }
 
@@ -125,6 +125,7 @@ fn backend(number: BackendNumber, peer: u16, generation: u8) -> BackendContents 
         node: format!("n{peer}"),
         peer,
         leg: None,
+        addr: [0; 4],
         state: STATE_ACTIVE,
         weight: 1,
         generation,

@@ -147,6 +147,7 @@ fn contents(numbers: &[u16], rows: usize) -> MapContents {
         node: format!("n{}", 1 + number % 2),
         peer: number % 2,
         leg: number.is_multiple_of(2).then_some([10, 231, 1, 2]),
+        addr: [0; 4],
         state: STATE_ACTIVE,
         weight: 1,
         generation: 7,
@@ -163,6 +164,7 @@ fn contents(numbers: &[u16], rows: usize) -> MapContents {
         ports: BTreeMap::from([(80, PublishedPort { service: 1, target: 8080, flags: 0 })]),
         services: BTreeMap::from([(1, service)]),
         peers: BTreeMap::from([(1, PeerContents { name: "n2".into(), addr: N2 })]),
+        ..Default::default()
     }
 }
 

@@ -69,8 +69,9 @@ fn cache_key() -> FlowKey<lb_common::addr::V4> {
         client: CLIENT.0,
         client_port: CLIENT.1.to_be_bytes(),
         published_port: DNS_PORT.to_be_bytes(),
+        service: DNS,
         proto: UDP,
-        reserved: [0; 3],
+        reserved: 0,
     }
 }
 

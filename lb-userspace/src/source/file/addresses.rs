@@ -80,7 +80,7 @@ impl<'a> Assigner<'a> {
             }
             return BTreeMap::new();
         }
-        let derived = |net: &Network| derive::vip(&net.name, net.subnet, &service.name.value);
+        let derived = |net: &Network| derive::vip(&net.name, net.first.subnet, &service.name.value);
         let claimant = Claimant { key: "vip", name: &service.name, explicit: &service.vip };
         self.addresses(&service.networks, claimant, derived, report)
     }
@@ -91,7 +91,8 @@ impl<'a> Assigner<'a> {
         task: &'a TaskEntry,
         report: &mut Report,
     ) -> AssignedTask {
-        let derived = |net: &Network| derive::task_address(&net.name, net.subnet, &task.name.value);
+        let derived =
+            |net: &Network| derive::task_address(&net.name, net.first.subnet, &task.name.value);
         let claimant = Claimant { key: "addresses", name: &task.name, explicit: &task.addresses };
         let addresses = self.addresses(&service.networks, claimant, derived, report);
         let number = self.number(service, task, &addresses, report);
@@ -111,7 +112,7 @@ impl<'a> Assigner<'a> {
         for network in networks.iter().filter_map(|name| self.networks.get(name.value.as_str())) {
             let given = claimant.explicit.iter().find(|(name, _)| *name == network.name);
             let address = match given {
-                Some((_, given)) => checked(given.clone(), network.subnet, report),
+                Some((_, given)) => checked(given.clone(), network.first.subnet, report),
                 None => Some(At { value: derived(network), place: claimant.name.place.clone() }),
             };
             let Some(address) = address else { continue };
@@ -139,7 +140,7 @@ impl<'a> Assigner<'a> {
             return Some(derive::number_of_name(&task.name.value));
         };
         let address = *addresses.get(&first.value)?;
-        let number = derive::number_of_address(self.network(&first.value)?.subnet, address);
+        let number = derive::number_of_address(self.network(&first.value)?.first.subnet, address);
         if number.is_none() {
             let message =
                 format!("its address {address} is too far into the subnet for a backend number");
@@ -169,7 +170,7 @@ fn take<'a>(
     }
     let owner = place.reference();
     let message = format!("its address {value} in network {name:?} is also that of {owner}");
-    let subnet = network.subnet;
+    let subnet = network.first.subnet;
     let fix =
         format!("give one of them another: {key} = {{ {name:?} = \"A.B.C.D\" }}, in {subnet}");
     report.add(&address.place, message, fix);

@@ -1,7 +1,7 @@
 //! Puts the rules together and makes the state. Where an entry lacks something, that has been
 //! reported and the entry is left out: the state then never leaves [`super::parse_with`].
 
-use std::{io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use super::{
     addresses::{Assigned, AssignedTask, Assigner},
@@ -130,5 +130,6 @@ fn task(entry: &TaskEntry, assigned: AssignedTask) -> Option<Task> {
         weight: entry.weight,
         number: assigned.number?,
         addresses: assigned.addresses,
+        macs: BTreeMap::new(),
     })
 }

@@ -11,7 +11,7 @@ use super::{
     report::{At, Place, Report},
 };
 use crate::{
-    model::{Network, Subnet},
+    model::{Network, NetworkSubnet, Subnet},
     source::derive,
 };
 
@@ -44,9 +44,14 @@ fn one(entry: &NetworkEntry, report: &mut Report) -> Option<Resolved> {
     usable_subnet(&subnet, report);
     let network = Network {
         name: name.clone(),
-        vni: vni.value,
-        subnet: subnet.value,
+        first: NetworkSubnet {
+            vni: vni.value,
+            subnet: subnet.value,
+            gateway: subnet.value.gateway(),
+        },
+        further: Vec::new(),
         internal: entry.internal,
+        mtu: None,
     };
     Some(Resolved { network, place: vni.place, subnet })
 }
@@ -70,15 +75,15 @@ fn vnis(networks: &[Resolved], file: &FileEntry, report: &mut Report) {
     let mesh = file.cluster.mesh_vni.value;
     for Resolved { network, place, .. } in networks {
         let range = format!("choose one from {FIRST_NETWORK_VNI} to {}", derive::VNI_END - 1);
-        if network.vni == mesh || network.vni == mesh + 1 {
+        if network.first.vni == mesh || network.first.vni == mesh + 1 {
             let message =
-                format!("VNI {} is the routing mesh's own (mesh_vni = {mesh})", network.vni);
+                format!("VNI {} is the routing mesh's own (mesh_vni = {mesh})", network.first.vni);
             report.add(place, message, range);
-        } else if !(FIRST_NETWORK_VNI..derive::VNI_END).contains(&network.vni) {
-            report.add(place, format!("VNI {} is out of range", network.vni), range);
+        } else if !(FIRST_NETWORK_VNI..derive::VNI_END).contains(&network.first.vni) {
+            report.add(place, format!("VNI {} is out of range", network.first.vni), range);
         }
     }
-    for (place, first) in repeated(networks.iter().map(|net| (net.network.vni, &net.place))) {
+    for (place, first) in repeated(networks.iter().map(|net| (net.network.first.vni, &net.place))) {
         let message = format!("its VNI is also that of {}", first.reference());
         report.add(place, message, "give one of them a vni of its own");
     }

@@ -35,7 +35,7 @@ fn node_and_network_fields() {
     let text = "vni = 0x1388\ninternal = true\n[[node]]\nname = \"n3\"\naddress = \"198.18.0.3\"\n\
                 interfaces = [\"eth0\", \"eth1\"]\n";
     let state = parsed_with_base(text).unwrap();
-    assert_eq!(state.networks[0].vni, 5000);
+    assert_eq!(state.networks[0].first.vni, 5000);
     assert!(state.networks[0].internal);
     assert_eq!(state.node("n3").unwrap().interfaces, ["eth0", "eth1"]);
 }
