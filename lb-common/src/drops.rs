@@ -54,6 +54,12 @@ reasons! {
     MapFull = 16, "map-full", "A map update failed.", "Raise the map's size.";
     Internal = 17, "internal", "A helper failed that does not fail on supported kernels.", "Please report it with `swarmlb status`.";
     IcmpUnmatched = 18, "icmp-unmatched", "An ICMP error about a balanced packet whose flow is unknown here.", "None needed.";
+    UnknownVni = 19, "unknown-vni", "A VXLAN frame of a network that this node does not know.", "Check that all nodes have the same cluster file, or find who sends forged frames.";
+    ForgedFrame = 20, "forged-frame", "A VXLAN frame from another node than the one that its inner source lives on.", "Check that all nodes have the same cluster file, or find who sends forged frames.";
+    OverlaySpoof = 21, "overlay-spoof", "A task sent into a network from an address that is not its own there.", "Bind to the task's own address in the network.";
+    NoEndpoint = 22, "no-endpoint", "Nobody has this address in the network.", "Check the address; `swarmlb network inspect` lists who is there.";
+    NotCarried = 23, "not-carried", "A task sent what overlay networks do not carry: broadcast, multicast, IPv6 or another protocol than IPv4 and ARP.", "None needed; every task sends some when its interface comes up.";
+    NoLeg = 24, "no-leg", "A frame for a task of this node that has no leg in the network (yet).", "Check that the task's namespace exists: `swarmlb service ps`.";
 }
 
 /// Elements of `DROPS`: one more than the highest reason.

@@ -164,8 +164,11 @@ mod tests {
     fn every_reason_but_a_full_map_has_a_case() {
         let cases = all(Interfaces::default());
         let shown: Vec<_> = cases.iter().flat_map(|case| &case.steps).collect();
-        // LRU maps make room for what is inserted; nothing that a test can do makes them fail.
-        for &reason in Reason::ALL.iter().filter(|&&reason| reason != Reason::MapFull) {
+        // LRU maps make room for what is inserted; nothing that a test can do makes them fail. No
+        // program counts what overlay networks drop yet.
+        let unshown =
+            |reason: Reason| reason == Reason::MapFull || reason as u8 >= Reason::UnknownVni as u8;
+        for &reason in Reason::ALL.iter().filter(|&&reason| !unshown(reason)) {
             assert!(
                 shown.iter().any(|step| step.counted == Some(reason)),
                 "no case for {reason:?}"
