@@ -7,6 +7,8 @@
 
 use lb_common::{addr::V4, drops::Reason, row::Row};
 
+use crate::parse::Parsed;
+
 /// The addresses and ports that a packet gets; of an ICMP error, those of the flow it is about.
 ///
 /// Aligned, because values that cross a function call lie on the stack, where the verifier demands
@@ -22,6 +24,20 @@ pub struct Nat {
     pub src_port: [u8; 2],
     /// New destination port, network order.
     pub dst_port: [u8; 2],
+}
+
+impl Nat {
+    /// The addresses and ports that the packet has: nothing changes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(parsed: &Parsed) -> Self {
+        Self {
+            src: parsed.src,
+            dst: parsed.dst,
+            src_port: parsed.src_port,
+            dst_port: parsed.dst_port,
+        }
+    }
 }
 
 /// What is done with a packet.

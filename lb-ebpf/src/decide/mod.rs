@@ -2,7 +2,8 @@
 //! file per path, nothing written to packets here.
 //!
 //! `ingress` is what a NIC receives, `leg` what a task sends, `client` the part of that which goes to
-//! published ports; `entry` finds the row, `home` the task, `slot` the translation.
+//! published ports; `entry` finds the row, `home` the task, `slot` the translation; `vip` is the virtual
+//! IPs of overlay networks.
 
 pub mod client;
 pub mod entry;
@@ -12,3 +13,4 @@ pub mod ingress;
 pub mod leg;
 mod slot;
 mod snat;
+pub mod vip;
