@@ -187,11 +187,11 @@ impl Sum {
     }
 }
 
-fn ethernet((dst, src): (Mac, Mac), packet: &[u8]) -> Vec<u8> {
+pub(super) fn ethernet((dst, src): (Mac, Mac), packet: &[u8]) -> Vec<u8> {
     [&dst[..], &src[..], &[0x08, 0x00], packet].concat()
 }
 
-fn ipv4(frame: &Frame, body: &[u8]) -> Vec<u8> {
+pub(super) fn ipv4(frame: &Frame, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x45, 0];
     bytes.extend(((20 + body.len()) as u16).to_be_bytes());
     bytes.extend(frame.id.to_be_bytes());

@@ -5,6 +5,8 @@
 
 mod cases;
 mod frame;
+mod link;
+mod overlay;
 #[cfg(test)]
 mod properties;
 mod run;
@@ -14,6 +16,8 @@ mod world;
 
 pub use cases::{Case, Hook, Step, all, arrive};
 pub use frame::{Frame, IcmpError, Tunnelled};
+pub use link::*;
+pub use overlay::*;
 pub use run::{End, REPLY_MACS, Ran, from_task, tc_node, xdp};
 pub use tables::{Way, World};
 pub use valid::{Invalid, check};

@@ -80,11 +80,13 @@ pub struct Interfaces {
     pub nic: u32,
     /// Host ends of the legs of [`TASK_A`] and [`TASK_B`].
     pub legs: [u32; 2],
+    /// Node ends of the overlay legs of [`super::ME`], [`super::MONGO_HERE`] and [`super::SECOND`].
+    pub overlay: [u32; 3],
 }
 
 impl Default for Interfaces {
     fn default() -> Self {
-        Self { nic: 2, legs: [3, 4] }
+        Self { nic: 2, legs: [3, 4], overlay: [5, 6, 7] }
     }
 }
 
@@ -196,6 +198,12 @@ impl World {
 
     /// Adds a service with backends [`A`], [`ON_2`], [`ON_3`] and [`B`], and no rows.
     pub fn add_service(&mut self, service: u16) {
+        let (a, b) = (leg_index(TASK_A), leg_index(TASK_B));
+        self.add_service_of(service, &[(A, 0, a), (ON_2, 1, 0), (ON_3, 2, 0), (B, 0, b)]);
+    }
+
+    /// Adds a service with these backends (number, peer, leg) and no rows.
+    pub fn add_service_of(&mut self, service: u16, numbers: &[(BackendNumber, u16, u16)]) {
         let backends = Range { base: u32::from(service) << 8, log2: 8, generation: 1 };
         let element = Service {
             backends: backends.pack(),
@@ -204,10 +212,9 @@ impl World {
             ..Service::default()
         };
         self.services.insert(service, element);
-        self.set_backend(service, A, 0, leg_index(TASK_A));
-        self.set_backend(service, ON_2, 1, 0);
-        self.set_backend(service, ON_3, 2, 0);
-        self.set_backend(service, B, 0, leg_index(TASK_B));
+        for &(number, node, leg) in numbers {
+            self.set_backend(service, number, node, leg);
+        }
     }
 
     /// Makes `number` an active backend of a service, on peer `node`.

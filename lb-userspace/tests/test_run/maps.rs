@@ -10,8 +10,15 @@ use aya::{
     maps::{Array, DevMapHash, HashMap, MapData, PerCpuArray, PerCpuValues},
     util::nr_cpus,
 };
-use lb_common::{drops::Reason, stats::ServiceStats};
-use lb_ebpf::testing::{DNS, Interfaces, WEB, World};
+use lb_common::{
+    drops::Reason,
+    endpoint::{OverlayLeg, overlay_leg_index},
+    stats::ServiceStats,
+};
+use lb_ebpf::testing::{DNS, EMPTY_SERVICE, Interfaces, VIP_SERVICE, WEB, World};
+
+/// The services of the small cluster.
+const SERVICES: [u16; 4] = [WEB, DNS, VIP_SERVICE, EMPTY_SERVICE];
 
 /// The tables that the programs look at.
 pub(crate) struct Maps<'a>(pub(crate) &'a mut Ebpf);
@@ -44,6 +51,9 @@ impl Maps<'_> {
         self.hash("SNAT_OUT", &world.snat_out.borrow());
         self.hash("SNAT_IN", &world.snat_in.borrow());
         self.hash("FRAGS", &world.frags.borrow());
+        self.array("OVERLAY_LEGS", &by_place(world));
+        self.hash("ENDPOINTS", &world.endpoints.iter().map(|(&key, &e)| (key, e)).collect());
+        self.hash("VIPFLOWS", &world.vip_flows.borrow());
         self.forget_counters();
     }
 
@@ -57,6 +67,7 @@ impl Maps<'_> {
         self.array("BACKENDS", &zeros(&world.backends));
         self.array("LEGS", &zeros(&world.legs));
         self.array("PEERS", &zeros(&world.peers));
+        self.array("OVERLAY_LEGS", &zeros(&by_place(world)));
     }
 
     /// Says where the packet path's own state differs from what `world` came to hold.
@@ -67,7 +78,8 @@ impl Maps<'_> {
         assert_eq!(self.entries("SNAT_OUT"), *world.snat_out.borrow(), "{place}: SNAT_OUT");
         assert_eq!(self.entries("SNAT_IN"), *world.snat_in.borrow(), "{place}: SNAT_IN");
         assert_eq!(self.entries("FRAGS"), *world.frags.borrow(), "{place}: FRAGS");
-        for service in [WEB, DNS] {
+        assert_eq!(self.entries("VIPFLOWS"), *world.vip_flows.borrow(), "{place}: VIPFLOWS");
+        for service in SERVICES {
             let expected = world.stats.borrow().get(&service).copied().unwrap_or_default();
             assert_eq!(self.stats(service), expected, "{place}: STATS of service {service}");
         }
@@ -104,7 +116,7 @@ impl Maps<'_> {
         for &reason in Reason::ALL {
             self.set_per_cpu("DROPS", reason as u32, 0u64);
         }
-        for service in [WEB, DNS] {
+        for service in SERVICES {
             self.set_per_cpu("STATS", service.into(), ServiceStats::default());
         }
     }
@@ -142,4 +154,10 @@ impl Maps<'_> {
         let counts = Reason::ALL.iter().map(|&reason| (reason, count(reason)));
         counts.filter(|&(_, count)| count != 0).collect()
     }
+}
+
+/// Overlay legs as `OVERLAY_LEGS` has them.
+fn by_place(world: &World) -> BTreeMap<u32, OverlayLeg> {
+    let legs = world.overlay_legs.iter();
+    legs.map(|(&ifindex, &leg)| (overlay_leg_index(ifindex), leg)).collect()
 }

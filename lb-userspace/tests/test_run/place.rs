@@ -57,11 +57,11 @@ impl Place {
 
     /// The node's end of everything.
     fn node(&self) -> Interfaces {
-        for (name, peer) in [("nic", "wire"), ("leg-a", "task-a"), ("leg-b", "task-b")] {
-            ip(&format!("link add {name} type veth peer name {peer}"));
+        for name in ["nic", "leg-a", "leg-b", "net-a", "net-b", "net-c"] {
+            ip(&format!("link add {name} type veth peer name {name}-peer"));
         }
         ip(&format!("link set nic address {}", mac(NIC_MAC)));
-        for name in ["lo", "nic", "wire", "leg-a", "task-a", "leg-b", "task-b"] {
+        for name in ["lo", "nic", "nic-peer", "leg-a", "leg-a-peer", "leg-b", "leg-b-peer"] {
             ip(&format!("link set {name} up"));
         }
         ip(&format!("addr add {}/24 dev nic", Ipv4Addr::from(NODE)));
@@ -71,7 +71,11 @@ impl Place {
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("forwarding");
         ip(&format!("netns set {} {NETNS_ID}", self.task));
         let index = |name: &str| if_nametoindex(name).expect("an interface");
-        Interfaces { nic: index("nic"), legs: [index("leg-a"), index("leg-b")] }
+        Interfaces {
+            nic: index("nic"),
+            legs: [index("leg-a"), index("leg-b")],
+            overlay: [index("net-a"), index("net-b"), index("net-c")],
+        }
     }
 
     /// The task's namespace has the client's address too, so that it can have its connections alone.

@@ -5,9 +5,6 @@ use lb_common::{addr::V4, drops::Reason};
 use super::{Case, Hook::Leg, replying::from_a};
 use crate::{headers::SYN, testing::*};
 
-/// Type of an echo request (RFC 792).
-const ICMP_ECHO: u8 = 8;
-
 pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     let world = World::small(*on);
     let from_b = from_a((TASK_B, 22)).from((TASK_B, WEB_TARGET)).flags(SYN);
@@ -25,6 +22,5 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
 }
 
 fn ping(src: V4, dst: V4) -> Vec<u8> {
-    let like = IcmpError::unreachable(src, 0, &Frame::udp((dst, 0), (src, 0)));
-    IcmpError { kind: ICMP_ECHO, ..like }.bytes()
+    Echo::request(src, dst).bytes()
 }
