@@ -1,7 +1,12 @@
 //! Desired state: what the cluster should be, validated, the same on every node and independent of
 //! where it came from. `source/*` produce it, `compile` turns it into map contents.
 
-use std::{collections::BTreeMap, fmt, net::Ipv4Addr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use lb_common::addr::{Mac, mac_of};
 
@@ -16,6 +21,40 @@ pub struct DesiredState {
     pub networks: Vec<Network>,
     /// Services with their tasks.
     pub services: Vec<Service>,
+    /// How tasks' names are resolved.
+    pub dns: Dns,
+}
+
+/// Where tasks find their resolver: the address that Docker's tasks know.
+pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
+/// How tasks resolve names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// Whether there is a resolver in tasks' namespaces at all.
+    pub enabled: bool,
+    /// Whether the agent keeps `/etc/netns/NAME/resolv.conf` for namespaces under `/run/netns`.
+    pub resolv_conf: bool,
+    /// Name servers for names that the cluster does not know, in the order in which they are asked;
+    /// empty: those of the node's own `/etc/resolv.conf`.
+    pub upstream: Vec<SocketAddr>,
+    /// `options ndots:` of tasks' resolv.conf. Above 0, names of one label that the cluster does not
+    /// know are not asked upstream.
+    pub ndots: u8,
+    /// Search domains of tasks' resolv.conf.
+    pub search: Vec<String>,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            resolv_conf: true,
+            upstream: Vec::new(),
+            ndots: 0,
+            search: Vec::new(),
+        }
+    }
 }
 
 /// Cluster-wide settings.
@@ -144,6 +183,8 @@ pub struct Publish {
 pub struct Service {
     /// Name, unique.
     pub name: String,
+    /// Further names under which its networks know it; services may share one.
+    pub aliases: Vec<String>,
     /// Names of its networks, in file order.
     pub networks: Vec<String>,
     /// VIP or DNS round robin.

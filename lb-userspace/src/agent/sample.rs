@@ -2,7 +2,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::model::{
-    Cluster, DesiredState, EndpointMode, Netns, Protocol, Publish, PublishMode, ReturnMode,
+    Cluster, DesiredState, Dns, EndpointMode, Netns, Protocol, Publish, PublishMode, ReturnMode,
     Scheduler, Service, Subnet, Task,
 };
 
@@ -31,10 +31,12 @@ pub(super) fn desired(tasks: &[(&str, &str)]) -> DesiredState {
             gateway: Subnet { addr: [172, 31, 0, 0].into(), prefix: 16 },
             hold_ms: 300,
         },
+        dns: Dns::default(),
         nodes: Vec::new(),
         networks: Vec::new(),
         services: vec![Service {
             name: "web".into(),
+            aliases: Vec::new(),
             networks: Vec::new(),
             mode: EndpointMode::Vip,
             scheduler: Scheduler::Hash,

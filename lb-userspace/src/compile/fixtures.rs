@@ -6,7 +6,8 @@ use lb_common::backend::{STATE_ACTIVE, STATE_DRAINING};
 
 use super::BackendContents;
 use crate::model::{
-    Cluster, DesiredState, EndpointMode, Netns, Node, ReturnMode, Scheduler, Service, Subnet, Task,
+    Cluster, DesiredState, Dns, EndpointMode, Netns, Node, ReturnMode, Scheduler, Service, Subnet,
+    Task,
 };
 
 pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
@@ -22,7 +23,13 @@ pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
         gateway: Subnet { addr: Ipv4Addr::new(172, 18, 0, 0), prefix: 16 },
         hold_ms: 300,
     };
-    DesiredState { cluster, nodes: [1, 2, 3].map(node).to_vec(), networks: Vec::new(), services }
+    DesiredState {
+        cluster,
+        nodes: [1, 2, 3].map(node).to_vec(),
+        networks: Vec::new(),
+        services,
+        dns: Dns::default(),
+    }
 }
 
 /// A service with tasks {name, node, weight}, numbered from 1.
@@ -32,6 +39,7 @@ pub(super) fn service(name: &str, tasks: &[(&str, &str, u16)]) -> Service {
     };
     Service {
         name: name.to_owned(),
+        aliases: Vec::new(),
         networks: Vec::new(),
         mode: EndpointMode::Vip,
         scheduler: Scheduler::Hash,

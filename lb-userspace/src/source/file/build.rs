@@ -35,6 +35,7 @@ pub(super) fn state(
         nodes: file.nodes.iter().filter_map(node).collect(),
         networks: networks.into_iter().map(|resolved| resolved.network).collect(),
         services,
+        dns: file.dns.clone(),
     }
 }
 
@@ -102,6 +103,7 @@ fn service(entry: &ServiceEntry, assigned: Assigned) -> Service {
     tasks.sort_by_key(|task| task.number);
     Service {
         name: entry.name.value.clone(),
+        aliases: entry.aliases.iter().map(|alias| alias.value.clone()).collect(),
         networks: entry.networks.iter().map(|network| network.value.clone()).collect(),
         mode: entry.mode,
         scheduler: entry.scheduler,

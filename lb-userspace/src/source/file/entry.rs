@@ -4,7 +4,9 @@
 use std::net::Ipv4Addr;
 
 use super::report::{At, Place};
-use crate::model::{EndpointMode, Netns, Protocol, PublishMode, ReturnMode, Scheduler, Subnet};
+use crate::model::{
+    Dns, EndpointMode, Netns, Protocol, PublishMode, ReturnMode, Scheduler, Subnet,
+};
 
 /// The whole file.
 #[derive(Debug)]
@@ -13,6 +15,7 @@ pub(super) struct FileEntry {
     pub(super) nodes: Vec<NodeEntry>,
     pub(super) networks: Vec<NetworkEntry>,
     pub(super) services: Vec<ServiceEntry>,
+    pub(super) dns: Dns,
 }
 
 /// `[cluster]`, defaults filled in.
@@ -58,6 +61,7 @@ pub(super) enum Wanted<T> {
 #[derive(Debug)]
 pub(super) struct ServiceEntry {
     pub(super) name: At<String>,
+    pub(super) aliases: Vec<At<String>>,
     pub(super) networks: Vec<At<String>>,
     pub(super) mode: EndpointMode,
     pub(super) scheduler: Scheduler,

@@ -7,6 +7,7 @@
 mod addresses;
 mod build;
 mod capacity;
+mod dns;
 mod entry;
 mod names;
 mod netns;

@@ -33,6 +33,8 @@ pub(super) fn check(file: &FileEntry, report: &mut Report) {
     for service in &file.services {
         host_suffix(service, report);
         once_in_list(&service.networks, report);
+        once_in_list(&service.aliases, report);
+        service.aliases.iter().for_each(|alias| spelling(alias, report));
         known("network", service.networks.iter(), &networks, report);
         known("node", service.tasks.iter().filter_map(|task| task.node.as_ref()), &nodes, report);
     }

@@ -3,6 +3,7 @@
 use toml::de::DeTable;
 
 use super::{
+    dns,
     entry::{
         ClusterEntry, FileEntry, NetworkEntry, NodeEntry, PublishEntry, ServiceEntry, TaskEntry,
         Wanted,
@@ -27,18 +28,20 @@ const GATEWAY: Subnet = Subnet { addr: std::net::Ipv4Addr::new(172, 31, 0, 0), p
 /// Reads the whole file.
 pub(super) fn file(root: &DeTable<'_>, report: &mut Report) -> FileEntry {
     let place = Place::entry(1, "");
-    let known = ["cluster", "node", "network", "service"];
+    let known = ["cluster", "node", "network", "service", "dns"];
     let mut section = Unread { table: root, place: place.clone() }.open(&known, report);
-    let cluster_table = section.table("cluster");
+    let (cluster_table, dns_table) = (section.table("cluster"), section.table("dns"));
     let (nodes, networks) = (section.tables("node"), section.tables("network"));
     let services = section.tables("service");
     let empty = DeTable::new();
-    let cluster_table = cluster_table.unwrap_or(Unread { table: &empty, place });
+    let or_empty =
+        |table: Option<_>| table.unwrap_or_else(|| Unread { table: &empty, place: place.clone() });
     FileEntry {
-        cluster: cluster(cluster_table, report),
+        cluster: cluster(or_empty(cluster_table), report),
         nodes: each(nodes, report, node),
         networks: each(networks, report, network),
         services: each(services, report, service),
+        dns: dns::dns(or_empty(dns_table), report),
     }
 }
 
@@ -86,11 +89,22 @@ fn network(table: Unread<'_, '_>, report: &mut Report) -> Option<NetworkEntry> {
 }
 
 fn service(table: Unread<'_, '_>, report: &mut Report) -> Option<ServiceEntry> {
-    let known =
-        ["name", "networks", "mode", "scheduler", "affinity", "return", "publish", "vip", "task"];
+    let known = [
+        "name",
+        "aliases",
+        "networks",
+        "mode",
+        "scheduler",
+        "affinity",
+        "return",
+        "publish",
+        "vip",
+        "task",
+    ];
     let mut section = table.named("service").open(&known, report);
     let name = section.required_string("name");
-    let (networks, vip) = (section.strings("networks"), section.addresses("vip"));
+    let (aliases, networks) = (section.strings("aliases"), section.strings("networks"));
+    let vip = section.addresses("vip");
     let (mode, return_mode) = (endpoint_mode(&mut section), return_mode(&mut section));
     let scheduler = scheduler(&mut section);
     let affinity = section.choice("affinity", &[("client-ip", ())]).map(|affinity| affinity.place);
@@ -100,6 +114,7 @@ fn service(table: Unread<'_, '_>, report: &mut Report) -> Option<ServiceEntry> {
     let (publish, tasks) = (each(publish, report, published), each(tasks, report, task));
     Some(ServiceEntry {
         name: name?,
+        aliases,
         networks,
         mode,
         scheduler,

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, path::Path};
 
 use super::{super::parse_with, BASE, parsed_with_base, service, task};
 use crate::{
-    model::{EndpointMode, Netns, Protocol, Publish, PublishMode, ReturnMode, Scheduler},
+    model::{Dns, EndpointMode, Netns, Protocol, Publish, PublishMode, ReturnMode, Scheduler},
     source::local_port_warnings,
 };
 
@@ -45,17 +45,31 @@ fn service_fields() {
     let publish =
         "publish = [{ published = 53, target = 5353, protocol = \"udp\", mode = \"host\" }]";
     let lines = format!(
-        "networks = [\"net\"]\nmode = \"vip\"\nscheduler = \"source\"\naffinity = \"client-ip\"\n\
+        "aliases = [\"www\", \"shop.web\"]\nnetworks = [\"net\"]\nmode = \"vip\"\nscheduler = \"source\"\naffinity = \"client-ip\"\n\
          return = \"direct\"\nvip = {{ net = \"10.1.0.9\" }}\n{publish}"
     );
     let state = parsed_with_base(&service("web", &lines)).unwrap();
     let web = &state.services[0];
     assert_eq!((web.mode, web.scheduler), (EndpointMode::Vip, Scheduler::Source));
     assert_eq!((web.return_mode, web.client_ip_affinity), (ReturnMode::Direct, true));
+    assert_eq!(web.aliases, ["www", "shop.web"]);
     assert_eq!(web.vips["net"], Ipv4Addr::new(10, 1, 0, 9));
     let wanted =
         Publish { published: 53, target: 5353, protocol: Protocol::Udp, mode: PublishMode::Host };
     assert_eq!(web.publish, [wanted]);
+}
+
+#[test]
+fn dns_fields() {
+    let text = "[dns]\nenabled = true\nresolv_conf = false\nndots = 1\n\
+                upstream = [\"1.1.1.1\", \"10.0.0.2:5353\", \"2001:db8::1\"]\n\
+                search = [\"corp.example.\"]\n";
+    let dns = parsed_with_base(text).unwrap().dns;
+    assert_eq!((dns.enabled, dns.resolv_conf, dns.ndots), (true, false, 1));
+    let upstream: Vec<_> = dns.upstream.iter().map(ToString::to_string).collect();
+    assert_eq!(upstream, ["1.1.1.1:53", "10.0.0.2:5353", "[2001:db8::1]:53"]);
+    assert_eq!(dns.search, ["corp.example"]);
+    assert_eq!(parsed_with_base("").unwrap().dns, Dns::default());
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The cluster file as users write it, right and wrong.
+mod bad_dns;
 mod bad_entries;
 mod bad_network;
 mod bad_ports;
