@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use lb_common::wire::VXLAN_PORT;
 use nix::sys::signal::Signal;
 
 use crate::{cluster::Cluster, netns::Ns, process::Process};
@@ -15,6 +16,13 @@ const CAPTURE_LIMIT: Duration = Duration::from_secs(10);
 pub struct Capture {
     process: Process,
     file: PathBuf,
+}
+
+/// A tcpdump filter for the tunnel's frames of one VNI, on the UDP port 4789: the four bytes after
+/// the first four of the VXLAN header (RFC 7348) are the VNI and a zero.
+#[must_use]
+pub fn vni_filter(vni: u32) -> String {
+    format!("udp port {VXLAN_PORT} and udp[12:4]=0x{:08x}", vni << 8)
 }
 
 impl Cluster {

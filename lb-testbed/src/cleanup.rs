@@ -17,7 +17,7 @@ use nix::{
 
 use crate::{
     ip,
-    names::{BPFFS_DIR, NETNS_DIR, Prefix},
+    names::{BPFFS_DIR, NETNS_DIR, NETNS_ETC_DIR, Prefix},
     wait::eventually,
 };
 
@@ -55,8 +55,10 @@ pub fn remove(prefix: &Prefix) -> Result<()> {
     let namespaces: Vec<String> = names_in(NETNS_DIR)?.into_iter().filter(|n| mine(n)).collect();
     // Processes first, so that none makes pins again; namespaces last, as nothing names them then.
     kill_inside(&namespaces)?;
-    for pins in names_in(BPFFS_DIR)?.into_iter().filter(|name| mine(name)) {
-        remove_tree(&Path::new(BPFFS_DIR).join(pins))?;
+    for dir in [BPFFS_DIR, NETNS_ETC_DIR] {
+        for name in names_in(dir)?.into_iter().filter(|name| mine(name)) {
+            remove_tree(&Path::new(dir).join(name))?;
+        }
     }
     if !namespaces.is_empty() {
         let lines: String = namespaces.iter().map(|name| format!("netns del {name}\n")).collect();
@@ -65,7 +67,8 @@ pub fn remove(prefix: &Prefix) -> Result<()> {
     remove_tree(&prefix.dir())
 }
 
-/// Everything a cluster of that prefix has left: namespaces, pin roots, directories. For tests.
+/// Everything a cluster of that prefix has left: namespaces, their files of /etc, pin
+/// roots, directories. For tests.
 ///
 /// # Errors
 /// A directory cannot be listed.
@@ -118,8 +121,8 @@ fn existing() -> Result<BTreeSet<Prefix>> {
 }
 
 /// The directories in which clusters leave names.
-fn places() -> [PathBuf; 3] {
-    [NETNS_DIR.into(), BPFFS_DIR.into(), std::env::temp_dir()]
+fn places() -> [PathBuf; 4] {
+    [NETNS_DIR.into(), NETNS_ETC_DIR.into(), BPFFS_DIR.into(), std::env::temp_dir()]
 }
 
 fn is_alive(prefix: &Prefix) -> bool {

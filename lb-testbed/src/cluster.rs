@@ -132,6 +132,12 @@ impl Cluster {
         self.plan.router.as_ref()
     }
 
+    /// MTU between the hosts, bytes.
+    #[must_use]
+    pub const fn underlay_mtu_bytes(&self) -> u32 {
+        self.plan.mtu_bytes
+    }
+
     /// Pin root of a node's agent.
     #[must_use]
     pub fn pin_root(&self, node: &str) -> PathBuf {

@@ -11,14 +11,23 @@ use anyhow::{Result, ensure};
 const PIECE_BYTES: usize = 64 << 10;
 
 /// What of a response's head matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Status code.
     pub(crate) status: u16,
+    /// What the server says to it.
+    pub(crate) reason: String,
     /// Length of the body, bytes.
     pub(crate) body_bytes: u64,
     /// Length of the head itself, bytes.
     pub(crate) head_bytes: usize,
+}
+
+impl Head {
+    /// Status and reason, for messages.
+    pub(crate) fn told(&self) -> String {
+        format!("status {} {}", self.status, self.reason)
+    }
 }
 
 /// A connection with what was read ahead.
@@ -48,7 +57,7 @@ impl Http {
     /// Reads one response and hands its body on piece by piece; returns its length, bytes.
     pub(crate) fn receive(&mut self, mut sink: impl FnMut(&[u8])) -> Result<u64> {
         let head = self.head()?;
-        ensure!(head.status == 200, "status {}", head.status);
+        ensure!(head.status == 200, "{}", head.told());
         let ahead = self.ahead.len().min(clamp(head.body_bytes));
         sink(&self.ahead[..ahead]);
         self.ahead.drain(..ahead);
@@ -92,7 +101,8 @@ pub(crate) fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
     let length = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|header| str::from_utf8(header.value).ok()?.trim().parse().ok());
     let body_bytes = length.ok_or_else(|| io::Error::other("an answer without a length"))?;
-    Ok(Some(Head { status: response.code.unwrap_or(0), body_bytes, head_bytes }))
+    let reason = response.reason.unwrap_or_default().to_owned();
+    Ok(Some(Head { status: response.code.unwrap_or(0), reason, body_bytes, head_bytes }))
 }
 
 fn clamp(len_bytes: u64) -> usize {

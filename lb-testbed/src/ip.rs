@@ -22,6 +22,16 @@ pub(crate) fn batch(ns: Option<&Ns>, lines: &str) -> Result<()> {
     Ok(())
 }
 
+/// Runs `lines` as one batch of `bridge` in `ns`: forwarding entries.
+///
+/// # Errors
+/// `bridge` is missing or refuses a line; the message shows both.
+pub(crate) fn bridge_batch(ns: &Ns, lines: &str) -> Result<()> {
+    let output = feed(Command::new("bridge").args(["-n", ns.name(), "-batch", "-"]), lines)?;
+    ensure!(output.status.success(), "bridge -batch failed: {}\n{lines}", stderr(&output));
+    Ok(())
+}
+
 /// Runs `lines` as one batch in which a failing line does not stop the rest: for removals.
 pub(crate) fn batch_force(lines: &str) -> Result<()> {
     feed(ip(None).args(["-force", "-batch", "-"]), lines).map(drop)
@@ -53,8 +63,8 @@ fn feed(command: &mut Command, input: &str) -> Result<Output> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .context("cannot run `ip` (package iproute2)")?;
-    child.stdin.take().context("ip has no stdin")?.write_all(input.as_bytes())?;
+        .context("cannot run `ip` or `bridge` (package iproute2)")?;
+    child.stdin.take().context("no stdin")?.write_all(input.as_bytes())?;
     Ok(child.wait_with_output()?)
 }
 

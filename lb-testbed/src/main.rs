@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use lb_testbed::{Cluster, ClusterBuilder, Prefix, whoami};
+use lb_testbed::{
+    Cluster, ClusterBuilder, Prefix,
+    mongo_express::{self, MongoExpress},
+    whoami,
+};
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -48,6 +52,24 @@ enum Verb {
         #[arg(long)]
         log: Option<PathBuf>,
     },
+    /// Serve HTTP pages that come from a database known by name, and say which replica answered.
+    MongoExpress {
+        /// Task name in the answers.
+        #[arg(long)]
+        name: String,
+        /// TCP port.
+        #[arg(long, default_value_t = 8081)]
+        port: u16,
+        /// Name of the database's service, looked up for each request.
+        #[arg(long, default_value = "mongo")]
+        database: String,
+        /// Port of the database.
+        #[arg(long, default_value_t = 27017)]
+        database_port: u16,
+        /// File for a line per connection.
+        #[arg(long)]
+        log: Option<PathBuf>,
+    },
     /// Remove one cluster with all its processes, also one that was kept.
     Remove {
         /// Its prefix, as `ip netns` shows it: slbt<pid>-<k>.
@@ -63,7 +85,14 @@ fn main() -> Result<()> {
             let builder = Cluster::builder().nodes(nodes).clients(clients).keep(keep);
             up(if router { builder.client_behind_router() } else { builder }, keep)
         }
-        Verb::Whoami { name, ports, log } => serve(whoami::Whoami { name, ports, log }),
+        Verb::Whoami { name, ports, log } => {
+            let config = whoami::Whoami { name, ports, log };
+            serve(|stop| whoami::serve(config, stop, say_ready))
+        }
+        Verb::MongoExpress { name, port, database, database_port, log } => {
+            let config = MongoExpress { name, port, database, database_port, log };
+            serve(|stop| mongo_express::serve(config, stop, say_ready))
+        }
         Verb::Remove { prefix } => {
             let found = Prefix::of(&prefix).with_context(|| format!("{prefix} is no prefix"))?;
             lb_testbed::remove(&found)
@@ -97,7 +126,14 @@ fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-fn serve(config: whoami::Whoami) -> Result<()> {
+fn say_ready() {
+    println!("ready");
+}
+
+/// Runs a server until it is asked to end.
+fn serve<F: Future<Output = Result<()>>>(
+    server: impl FnOnce(watch::Receiver<bool>) -> F,
+) -> Result<()> {
     runtime()?.block_on(async {
         let (stopper, stop) = watch::channel(false);
         tokio::spawn(async move {
@@ -105,6 +141,6 @@ fn serve(config: whoami::Whoami) -> Result<()> {
             stopper.send_replace(true);
             asked
         });
-        whoami::serve(config, stop, || println!("ready")).await
+        server(stop).await
     })
 }

@@ -12,6 +12,8 @@ use std::{
 pub(crate) const STEM: &str = "slbt";
 /// Where `ip netns` keeps its names.
 pub(crate) const NETNS_DIR: &str = "/run/netns";
+/// Where `ip netns exec` looks for a namespace's own files of `/etc`.
+pub(crate) const NETNS_ETC_DIR: &str = "/etc/netns";
 /// Where pin roots lie.
 pub(crate) const BPFFS_DIR: &str = "/sys/fs/bpf";
 

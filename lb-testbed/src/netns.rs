@@ -5,7 +5,7 @@ use std::{fs::File, path::PathBuf, thread};
 use anyhow::{Context as _, Result};
 use nix::sched::{CloneFlags, setns};
 
-use crate::names::NETNS_DIR;
+use crate::names::{NETNS_DIR, NETNS_ETC_DIR};
 
 /// A named network namespace. Cheap to clone; does not remove the namespace when dropped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +30,13 @@ impl Ns {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         PathBuf::from(NETNS_DIR).join(&self.name)
+    }
+
+    /// The file that `ip netns exec`, and every process that a cluster starts here, has in place of
+    /// `/etc/resolv.conf`. The agent of the node writes it; without it the machine's own is seen.
+    #[must_use]
+    pub fn resolv_conf(&self) -> PathBuf {
+        PathBuf::from(NETNS_ETC_DIR).join(&self.name).join("resolv.conf")
     }
 
     /// Opens the namespace for `setns`.

@@ -69,6 +69,14 @@ impl Cluster {
         Ok(stdout)
     }
 
+    /// Fetches a page with `curl` in `ns`, by the names that `ns` resolves; returns its body.
+    ///
+    /// # Errors
+    /// curl is missing, or there is no good answer within five seconds; the message says why.
+    pub fn curl(&self, ns: &Ns, url: &str) -> Result<String> {
+        self.sh_in(ns, &format!("curl --silent --show-error --fail --max-time 5 {url}"))
+    }
+
     /// Last lines of the logs of all processes, for messages.
     #[must_use]
     pub fn log_tails(&self) -> String {

@@ -1,13 +1,16 @@
-//! A `whoami` server as a process of its own in a task's namespace.
+//! A `whoami` or `mongo-express` server as a process of its own in a task's namespace.
 
 use std::{fs, net::SocketAddrV4, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use crate::{cluster::Cluster, netns::Ns, process::Process};
+use crate::{cluster::Cluster, netns::Ns, process::Process, wait::eventually};
 
 /// How long a server may take to bind its ports, or to finish when asked to end.
 const SERVER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an agent may take to attach a task and to write its resolver configuration.
+const NAMES_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running server. It ends with its cluster.
 #[derive(Clone, Debug)]
@@ -39,10 +42,36 @@ impl Cluster {
     /// # Errors
     /// The `testbed` binary was not found, or a port is taken.
     pub fn start_whoami(&self, name: &str, ns: &Ns, ports: &[u16]) -> Result<Server> {
-        let log = self.dir().join(format!("peers-{}-{name}", ns.name()));
         let mut command = self.testbed_command()?;
-        command.args(["whoami", "--name", name]).arg("--log").arg(&log);
-        command.args(ports.iter().map(|port| format!("--port={port}")));
+        command.arg("whoami").args(ports.iter().map(|port| format!("--port={port}")));
+        self.start_server(name, ns, command)
+    }
+
+    /// Starts a `mongo-express` called `name` in `ns` on port 8081, which asks `mongo:27017` for each
+    /// request, and waits until it listens. It sees the resolver configuration that its namespace
+    /// has by then: see [`Self::await_names`].
+    ///
+    /// # Errors
+    /// As [`Self::start_whoami`].
+    pub fn start_mongo_express(&self, name: &str, ns: &Ns) -> Result<Server> {
+        let mut command = self.testbed_command()?;
+        command.arg("mongo-express");
+        self.start_server(name, ns, command)
+    }
+
+    /// Waits until an agent has written the resolver configuration of a namespace, which only
+    /// processes that start later can see.
+    ///
+    /// # Errors
+    /// None does.
+    pub fn await_names(&self, ns: &Ns) -> Result<()> {
+        let file = ns.resolv_conf();
+        eventually(NAMES_LIMIT, &format!("{}", file.display()), || file.is_file())
+    }
+
+    fn start_server(&self, name: &str, ns: &Ns, mut command: Command) -> Result<Server> {
+        let log = self.dir().join(format!("peers-{}-{name}", ns.name()));
+        command.args(["--name", name]).arg("--log").arg(&log);
         let process = self.spawn_in(ns, command)?;
         process.wait_line(0, SERVER_LIMIT, |line| (line == "ready").then_some(()))?;
         Ok(Server { name: name.to_owned(), ns: ns.clone(), process, log })

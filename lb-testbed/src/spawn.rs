@@ -1,9 +1,11 @@
 //! Child processes inside a namespace. They enter it by `setns` between fork and exec, never by
-//! `ip netns exec`, which remounts /sys and so hides bpffs.
+//! `ip netns exec`, which remounts /sys and so hides bpffs. What else that command does, they get
+//! too: the namespace's own `/etc/resolv.conf`, by a mount that only they see.
 
 use std::{
+    ffi::{CStr, CString},
     io,
-    os::unix::process::CommandExt as _,
+    os::unix::{ffi::OsStrExt as _, process::CommandExt as _},
     process::{Child, Command},
     sync::{
         OnceLock,
@@ -14,12 +16,16 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use nix::{
-    sched::{CloneFlags, setns},
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, setns, unshare},
     sys::{prctl::set_pdeathsig, signal::Signal},
     unistd::{Pid, getppid},
 };
 
 use crate::netns::Ns;
+
+/// Where the C library looks for name servers.
+const RESOLV_CONF: &CStr = c"/etc/resolv.conf";
 
 /// Whether a child outlives this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +42,14 @@ pub(crate) enum Lifetime {
 /// The namespace or the program does not exist.
 pub(crate) fn spawn(mut command: Command, ns: &Ns, lifetime: Lifetime) -> Result<Child> {
     let file = ns.open()?;
+    let resolv_conf = own_resolv_conf(ns)?;
     let parent = Pid::this();
     command.process_group(0);
     let before_exec = move || {
         setns(&file, CloneFlags::CLONE_NEWNET)?;
+        if let Some(own) = &resolv_conf {
+            mount_over(own, RESOLV_CONF)?;
+        }
         if lifetime == Lifetime::WithParent {
             die_with(parent)?;
         }
@@ -50,6 +60,22 @@ pub(crate) fn spawn(mut command: Command, ns: &Ns, lifetime: Lifetime) -> Result
     let shown = format!("{command:?}");
     on_lasting_thread(move || command.spawn())?
         .with_context(|| format!("cannot run {shown} in {}", ns.name()))
+}
+
+/// The namespace's own resolver configuration, if somebody wrote one.
+fn own_resolv_conf(ns: &Ns) -> Result<Option<CString>> {
+    let path = ns.resolv_conf();
+    let own = path.is_file().then(|| CString::new(path.as_os_str().as_bytes()));
+    own.transpose().context("a namespace with a zero byte in its name")
+}
+
+/// Mounts a file over another in a mount namespace of the calling process's own. Later mounts of the
+/// machine still reach it, so that it sees the same pins as everybody.
+fn mount_over(own: &CStr, file: &CStr) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let (none, slave) = (None::<&CStr>, MsFlags::MS_SLAVE | MsFlags::MS_REC);
+    mount(none, c"/", none, slave, none)?;
+    Ok(mount(Some(own), file, none, MsFlags::MS_BIND, none)?)
 }
 
 /// Asks for SIGKILL at the parent's end; a parent that is already gone counts as well.

@@ -31,6 +31,8 @@ pub struct LoadReport {
     pub examples: Vec<String>,
     /// Answers of each task; `?` for servers that do not say.
     pub by_task: BTreeMap<String, u64>,
+    /// Answers of each task behind the one that was asked, if that asks another.
+    pub by_behind: BTreeMap<String, u64>,
     /// Answers of tasks that saw another address than the client's own.
     pub wrong_peer: u64,
     /// Answers of tasks that saw the client's address with another port. It happens when the kernel
@@ -71,6 +73,9 @@ impl fmt::Display for LoadReport {
         writeln!(f, "{ok} ok, {failed} failed in {:.1?}, {:.0}/s", self.took, self.ok_per_s())?;
         writeln!(f, "latency p50 {latency_p50:.1?}, p99 {latency_p99:.1?}, max {latency_max:.1?}")?;
         self.by_task.iter().try_for_each(|(task, count)| writeln!(f, "{count:>8}  {task}"))?;
+        self.by_behind
+            .iter()
+            .try_for_each(|(task, count)| writeln!(f, "{count:>8}  behind it: {task}"))?;
         if self.wrong_peer > 0 {
             writeln!(f, "{:>8}  saw another address than the client's", self.wrong_peer)?;
         }
@@ -116,6 +121,9 @@ impl Tally {
         let mut rest = self.rest();
         rest.latencies.push(latency);
         *rest.report.by_task.entry(answer.task_name().to_owned()).or_default() += 1;
+        if answer.behind.is_some() {
+            *rest.report.by_behind.entry(answer.behind_name().to_owned()).or_default() += 1;
+        }
         if let Some(peer) = answer.peer {
             rest.report.wrong_peer += u64::from(*peer.ip() != local.ip());
             rest.report.other_port += u64::from(peer.port() != local.port());

@@ -11,14 +11,14 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
     net::TcpStream,
     sync::watch,
     time::{Instant, sleep_until, timeout},
 };
 
 use super::report::{Failure, Tally};
-use crate::{answer::Answer, http};
+use crate::{answer::Answer, fetch};
 
 /// What all clients of a load share.
 #[derive(Debug)]
@@ -89,47 +89,11 @@ async fn exchange(
         None => TcpStream::connect(target).await.map_err(at("connect"))?,
     };
     let local = stream.local_addr().map_err(at("connect"))?;
-    let request = request(&job.path, job.keep_alive);
+    let request = fetch::request(&job.path, job.keep_alive);
     stream.write_all(request.as_bytes()).await.map_err(at("send"))?;
-    let body = receive(&mut stream).await.map_err(at("receive"))?;
+    let body = fetch::receive(&mut stream).await.map_err(at("receive"))?;
     if job.keep_alive {
         *kept = Some(stream);
     }
     Ok((Answer::parse(&body), local))
-}
-
-fn request(path: &str, keep_alive: bool) -> String {
-    let connection = if keep_alive { "keep-alive" } else { "close" };
-    format!("GET {path} HTTP/1.1\r\nHost: testbed\r\nConnection: {connection}\r\n\r\n")
-}
-
-/// Reads one response; returns the start of its body, which is all that is kept of a long one.
-async fn receive(stream: &mut TcpStream) -> io::Result<String> {
-    let mut bytes = Vec::with_capacity(512);
-    let head = loop {
-        if let Some(head) = http::parse_head(&bytes)? {
-            break head;
-        }
-        if stream.read_buf(&mut bytes).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    };
-    if head.status != 200 {
-        return Err(io::Error::other(format!("status {}", head.status)));
-    }
-    bytes.drain(..head.head_bytes);
-    let mut left = head.body_bytes.saturating_sub(bytes.len() as u64);
-    let mut rest = Vec::new();
-    while left > 0 {
-        rest.clear();
-        let read = stream.read_buf(&mut rest).await?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        left = left.saturating_sub(read as u64);
-        if bytes.len() < 512 {
-            bytes.extend_from_slice(&rest);
-        }
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

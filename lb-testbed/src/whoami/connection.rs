@@ -34,6 +34,7 @@ struct Connection {
     stream: TcpStream,
     ahead: Vec<u8>,
     who: String,
+    shared: Arc<Shared>,
 }
 
 /// Serves requests until the peer closes, asks to close, breaks the protocol, or the server stops.
@@ -47,7 +48,7 @@ pub(super) async fn serve(
     shared.log.note("tcp", local, peer);
     let _ = stream.set_nodelay(true);
     let who = format!("task={} local={local} peer={peer}", shared.name);
-    let mut connection = Connection { stream, ahead: Vec::new(), who };
+    let mut connection = Connection { stream, ahead: Vec::new(), who, shared };
     let mut patience = FIRST_REQUEST;
     loop {
         let request = tokio::select! {
@@ -97,7 +98,7 @@ impl Connection {
         let sum = self.read_body(request.body_bytes).await?;
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         match (request.method.as_str(), path) {
-            ("GET", "/") => self.say("").await,
+            ("GET", "/") => self.say_front().await,
             ("GET", "/slow") => {
                 tokio::time::sleep(Duration::from_millis(number(query, "ms").unwrap_or(0))).await;
                 self.say("").await
@@ -134,6 +135,16 @@ impl Connection {
         Ok(sum.finish())
     }
 
+    /// Answers with who we are and, if a server stands behind this one, what that says.
+    async fn say_front(&mut self) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let Some(database) = &shared.database else { return self.say("").await };
+        match database.ask().await {
+            Ok(answer) => self.say(&format!("\n{answer}")).await,
+            Err(error) => self.head(&format!("502 {}", one_line(&error)), 0).await,
+        }
+    }
+
     /// Answers with who we are and whom we see.
     async fn say(&mut self, more: &str) -> io::Result<()> {
         let body = format!("{}{more}\n", self.who);
@@ -158,6 +169,11 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// An error as it may stand in a status line.
+fn one_line(error: &io::Error) -> String {
+    error.to_string().replace(|letter: char| letter.is_control(), " ")
 }
 
 fn head(status: &str, len_bytes: u64) -> String {

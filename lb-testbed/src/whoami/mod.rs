@@ -26,6 +26,7 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::mongo_express::Database;
 use log::PeerLog;
 
 /// What a server is called and where it listens.
@@ -44,6 +45,7 @@ pub struct Whoami {
 struct Shared {
     name: String,
     log: PeerLog,
+    database: Option<Database>,
 }
 
 /// Serves until `stop` becomes true, then closes its listeners and finishes what it accepted.
@@ -56,7 +58,18 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(),
 ) -> Result<()> {
-    let shared = Arc::new(Shared { name: config.name, log: PeerLog::open(config.log)? });
+    serve_before(config, None, stop, ready).await
+}
+
+/// As [`serve`], asking the server behind it, if there is one, at each `GET /`.
+pub(crate) async fn serve_before(
+    config: Whoami,
+    database: Option<Database>,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(),
+) -> Result<()> {
+    let log = PeerLog::open(config.log)?;
+    let shared = Arc::new(Shared { name: config.name, log, database });
     let mut listeners = JoinSet::new();
     for port in config.ports {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
