@@ -4,7 +4,7 @@ use std::path::Path;
 use lb_userspace::{
     agent::{Record, journal_dir},
     dataplane::{self, Removed},
-    host::{Journal, Netlink, legs::Legs},
+    host::{Journal, Netlink, legs::Legs, overlay::OverlayLegs},
 };
 
 use super::{agent::block_on, print::line};
@@ -20,7 +20,9 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
 /// Takes back what agents changed on the node, and their own files last: a failure before that
 /// leaves the record for another attempt.
 async fn restore_node(state_dir: &Path) -> anyhow::Result<()> {
-    Legs::new(Netlink::here()?).remove_all().await?;
+    let netlink = Netlink::here()?;
+    OverlayLegs::new(netlink.clone()).remove_all().await?;
+    Legs::new(netlink).remove_all().await?;
     Journal::open(&journal_dir(state_dir))?.restore().await?;
     Ok(Record::remove(state_dir)?)
 }

@@ -1,4 +1,4 @@
-//! The node outside BPF: interfaces, namespaces, gateway legs, NAT, sysctls, reserved ports. Wishes
+//! The node outside BPF: interfaces, namespaces, gateway and overlay legs, NAT, sysctls, reserved ports. Wishes
 //! come in from the agent as plain values, facts about the node go out as plain values; whatever is
 //! changed here can be undone by `detach`.
 //!
@@ -13,9 +13,11 @@ pub mod netlink;
 pub mod netns;
 pub mod network;
 mod offload;
+pub mod overlay;
 pub mod ports;
 pub mod preflight;
 pub mod sysctl;
+mod task_end;
 pub mod watch;
 
 pub use error::HostError;

@@ -61,6 +61,18 @@ impl Namespace {
         Self::open_path(Path::new("/proc/thread-self/ns/net"))
     }
 
+    /// Opens the namespace of a task, which must not be the node's.
+    ///
+    /// # Errors
+    /// As [`Namespace::open`], and [`HostError::NodeNamespace`].
+    pub fn of_task(netns: &Netns, task: &str) -> Result<Self> {
+        let namespace = Self::open(netns)?;
+        if namespace.inode() == Self::current()?.inode() {
+            return Err(HostError::NodeNamespace { task: task.into() });
+        }
+        Ok(namespace)
+    }
+
     fn open_path(path: &Path) -> Result<Self> {
         let missing = |source| HostError::NoNamespace { path: path.to_owned(), source };
         let file = File::open(path).map_err(missing)?;

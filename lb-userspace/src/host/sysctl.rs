@@ -1,6 +1,9 @@
 //! Kernel settings of the node's namespace, with their former values put on record.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{HostError, Journal, Result};
 
@@ -18,6 +21,22 @@ pub fn ensure(journal: &mut Journal, key: &str, value: &str) -> Result<()> {
     }
     journal.record_sysctl(key, &before, value)?;
     write(key, value)
+}
+
+/// Keeps an interface of the calling thread's namespace silent in IPv6: no address, no router
+/// solicitation. For interfaces of our own, with which the setting goes; does nothing on a kernel
+/// without IPv6.
+///
+/// # Errors
+/// When /proc/sys cannot be written.
+pub(super) fn disable_ipv6(interface: &str) -> Result<()> {
+    // Not by `path`: an interface's name may have dots.
+    let settings = Path::new("/proc/sys/net/ipv6/conf").join(interface);
+    if !settings.exists() {
+        return Ok(());
+    }
+    let action = format!("turn IPv6 off at {interface} (run as root, with /proc/sys writable)");
+    fs::write(settings.join("disable_ipv6"), "1").map_err(HostError::io(action))
 }
 
 /// The value of a setting.

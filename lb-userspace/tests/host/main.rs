@@ -6,6 +6,7 @@
 mod egress;
 mod legs;
 mod network;
+mod overlay;
 mod ports;
 mod preflight;
 mod watch;

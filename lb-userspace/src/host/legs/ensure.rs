@@ -7,12 +7,13 @@ use lb_common::addr::{Mac, mac_of};
 
 use super::{
     LegSpec, LegState, TASK_INTERFACE, address, find, host_ifname,
-    task_end::{TaskEnd, route_taken},
+    task_end::{self, route_taken},
 };
 use crate::host::{
     HostError, Netlink, Result,
     netlink::{Link, Route, VethEnd, VethPair},
     netns::Namespace,
+    task_end::TaskEnd,
 };
 
 /// Both sides of a leg while it is worked on.
@@ -26,23 +27,15 @@ struct Work<'a> {
 /// Makes the leg be as `spec` says.
 pub(super) async fn ensure(node: &Netlink, spec: &LegSpec) -> Result<LegState> {
     address::check(spec)?;
-    let namespace = open_task(spec)?;
+    let namespace = Namespace::of_task(&spec.netns, &spec.task)?;
     let netns_id = node.ensure_netns_id(&namespace).await?;
-    let task = TaskEnd::connect(namespace)?;
+    let task = TaskEnd::connect(namespace, TASK_INTERFACE)?;
     route_taken(&task, &spec.task).await?;
     let work = Work { node, task, spec, netns_id };
     let addr = work.settle_pair().await?;
     let host = work.host_end(addr).await?;
-    work.task.ensure(spec, addr).await?;
+    task_end::ensure(&work.task, spec, addr).await?;
     Ok(work.state(&host, addr))
-}
-
-fn open_task(spec: &LegSpec) -> Result<Namespace> {
-    let namespace = Namespace::open(&spec.netns)?;
-    if namespace.inode() == Namespace::current()?.inode() {
-        return Err(HostError::NodeNamespace { task: spec.task.clone() });
-    }
-    Ok(namespace)
 }
 
 impl Work<'_> {
@@ -79,7 +72,7 @@ impl Work<'_> {
         used: &BTreeSet<Ipv4Addr>,
     ) -> Result<Option<Ipv4Addr>> {
         let there = self.task.link().await?;
-        if !there.is_some_and(|there| self.is_pair(own, &there)) {
+        if !there.is_some_and(|there| own.is_paired_with(&there, self.netns_id)) {
             return Ok(None);
         }
         let kept = match find::address(own, routes) {
@@ -92,10 +85,6 @@ impl Work<'_> {
                 && !used.contains(addr)
         };
         Ok(kept.filter(fits))
-    }
-
-    fn is_pair(&self, here: &Link, there: &Link) -> bool {
-        here.peer_netns_id == Some(self.netns_id) && here.peer_ifindex == Some(there.ifindex)
     }
 
     fn refuse_other_owner(&self, link: &Link) -> Result<()> {
@@ -115,6 +104,7 @@ impl Work<'_> {
             there: VethEnd { name: TASK_INTERFACE, mac: mac_of(addr.octets()) },
             namespace: self.task.namespace.as_fd(),
             mtu: self.spec.mtu,
+            ifindex: None,
         };
         self.node.add_veth(&pair).await
     }

@@ -10,8 +10,9 @@ use super::super::{
 
 /// Names of our interfaces start with this; nftables rules know it too.
 pub(in crate::host) const PREFIX: &str = "slb";
-/// The alias of our interfaces starts with this and ends with the task's name.
-const ALIAS: &str = "swarmlb:";
+/// The alias of our interfaces, also of overlay legs, starts with this and goes on with the task's
+/// name.
+pub(in crate::host) const ALIAS: &str = "swarmlb:";
 /// Hex digits after the prefix.
 const DIGITS: usize = 10;
 

@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use lb_common::addr::Mac;
 
 pub use find::FoundLeg;
-pub(super) use find::PREFIX;
+pub(super) use find::{ALIAS, PREFIX};
 
 use super::{Netlink, Result};
 use crate::model::{Netns, Subnet};

@@ -1,55 +1,24 @@
-//! The task's side of a leg, worked on from inside its namespace.
+//! The task's end of a gateway leg: its address, its default route, and no ARP.
 
 use std::net::Ipv4Addr;
 
 use lb_common::addr::mac_of;
 
-use super::{LegSpec, TASK_INTERFACE};
-use crate::host::{HostError, Netlink, Result, netlink::Link, netns::Namespace, offload};
+use super::LegSpec;
+use crate::host::{HostError, Result, offload, task_end::TaskEnd};
 
-/// A task's namespace, open for work.
-#[derive(Debug)]
-pub(super) struct TaskEnd {
-    pub(super) namespace: Namespace,
-    netlink: Netlink,
-}
-
-impl TaskEnd {
-    /// Connects to the task's namespace.
-    pub(super) fn connect(namespace: Namespace) -> Result<Self> {
-        let netlink = Netlink::inside(&namespace)?;
-        Ok(Self { namespace, netlink })
-    }
-
-    /// The interface that has the name of a leg's task end.
-    pub(super) async fn link(&self) -> Result<Option<Link>> {
-        self.netlink.link_named(TASK_INTERFACE).await
-    }
-
-    /// The address of that interface.
-    pub(super) async fn address(&self) -> Result<Option<Ipv4Addr>> {
-        let Some(link) = self.link().await? else { return Ok(None) };
-        let addresses = self.netlink.addresses().await?;
-        Ok(addresses.iter().find(|found| found.ifindex == link.ifindex).map(|found| found.addr))
-    }
-
-    /// Gives the task its address, its default route and a working loopback.
-    pub(super) async fn ensure(&self, spec: &LegSpec, addr: Ipv4Addr) -> Result<()> {
-        let gateway = spec.gateway.gateway();
-        let missing = || {
-            HostError::netlink(format!("find interface {TASK_INTERFACE} of task {}", spec.task))(
-                rtnetlink::Error::RequestFailed,
-            )
-        };
-        let link = self.link().await?.ok_or_else(missing)?;
-        self.netlink.set_up("lo").await?;
-        self.netlink.settle_link(&link, mac_of(addr.octets()), spec.mtu).await?;
-        offload::enable_gro(&self.namespace, TASK_INTERFACE)?;
-        self.netlink.ensure_address(&link, addr, 32).await?;
-        self.netlink.ensure_neighbour(&link, gateway, mac_of(gateway.octets())).await?;
-        self.netlink.ensure_link_route(&link, gateway, addr).await?;
-        self.netlink.ensure_default_route(&link, gateway, addr).await
-    }
+/// Gives the task its address, its default route and a working loopback.
+pub(super) async fn ensure(end: &TaskEnd, spec: &LegSpec, addr: Ipv4Addr) -> Result<()> {
+    let gateway = spec.gateway.gateway();
+    let link = end.present(&spec.task).await?;
+    let netlink = &end.netlink;
+    netlink.set_up("lo").await?;
+    netlink.settle_link(&link, mac_of(addr.octets()), spec.mtu).await?;
+    offload::enable_gro(&end.namespace, &end.interface)?;
+    netlink.ensure_address(&link, addr, 32).await?;
+    netlink.ensure_neighbour(&link, gateway, mac_of(gateway.octets())).await?;
+    netlink.ensure_link_route(&link, gateway, addr).await?;
+    netlink.ensure_default_route(&link, gateway, addr).await
 }
 
 /// Refuses a task whose default route is another interface's: replies would leave by it.

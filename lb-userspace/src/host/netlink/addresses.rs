@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use futures::TryStreamExt as _;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::{
+    AddressFamily,
+    address::{AddressAttribute, AddressMessage},
+};
 use nix::errno::Errno;
 
 use super::{Link, Netlink, is_errno};
@@ -52,6 +55,45 @@ impl Netlink {
             ))),
         }
     }
+
+    /// Makes an interface carry this IPv4 address and no other.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub async fn ensure_only_address(&self, link: &Link, addr: Ipv4Addr, prefix: u8) -> Result<()> {
+        let wanted = Address { ifindex: link.ifindex, addr, prefix };
+        let held = self.addresses().await?;
+        // Others first: behind another address of its subnet ours would be a secondary one, which
+        // goes with the first.
+        let others = held.iter().filter(|held| held.ifindex == link.ifindex && **held != wanted);
+        for other in others {
+            self.remove_address(link, other).await?;
+        }
+        match held.contains(&wanted) {
+            true => Ok(()),
+            false => self.ensure_address(link, addr, prefix).await,
+        }
+    }
+
+    async fn remove_address(&self, link: &Link, held: &Address) -> Result<()> {
+        match self.handle.address().del(message(held)).execute().await {
+            // It went with one that was removed before it.
+            Err(error) if is_errno(&error, Errno::EADDRNOTAVAIL) => Ok(()),
+            removed => removed.map_err(HostError::netlink(format!(
+                "remove address {}/{} from {}",
+                held.addr, held.prefix, link.name
+            ))),
+        }
+    }
+}
+
+fn message(address: &Address) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.index = address.ifindex;
+    message.header.prefix_len = address.prefix;
+    message.attributes.push(AddressAttribute::Local(IpAddr::V4(address.addr)));
+    message
 }
 
 fn unpack(message: &AddressMessage) -> Option<Address> {

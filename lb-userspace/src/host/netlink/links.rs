@@ -60,6 +60,8 @@ pub struct VethPair<'a> {
     pub namespace: BorrowedFd<'a>,
     /// Largest IP packet, bytes, of both ends.
     pub mtu: u16,
+    /// Interface index of the end in this namespace; left out, the kernel chooses.
+    pub ifindex: Option<u32>,
 }
 
 impl Netlink {
@@ -105,6 +107,7 @@ impl Netlink {
             .set_info_data(InfoData::Veth(InfoVeth::Peer(there)))
             .address(pair.here.mac.into())
             .mtu(pair.mtu.into())
+            .index(pair.ifindex.unwrap_or_default())
             .build();
         let added = self.handle.link().add(here).execute().await;
         added.map_err(HostError::netlink(format!("add veth {}", pair.here.name)))
@@ -115,14 +118,19 @@ impl Netlink {
     /// # Errors
     /// When the driver refuses.
     pub async fn settle_link(&self, link: &Link, mac: Mac, mtu: u16) -> Result<()> {
-        let mut wanted = LinkUnspec::new_with_index(link.ifindex);
-        if link.mac != Some(mac) {
-            wanted = wanted.address(mac.into());
+        self.set_link(&link.name, shaped(link, mac, mtu).up().build()).await
+    }
+
+    /// Makes an interface have that Ethernet address and MTU, up or down as it is; asks only for
+    /// what differs.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub async fn shape_link(&self, link: &Link, mac: Mac, mtu: u16) -> Result<()> {
+        if link.mac == Some(mac) && link.mtu == u32::from(mtu) {
+            return Ok(());
         }
-        if link.mtu != u32::from(mtu) {
-            wanted = wanted.mtu(mtu.into());
-        }
-        self.set_link(&link.name, wanted.up().build()).await
+        self.set_link(&link.name, shaped(link, mac, mtu).build()).await
     }
 
     /// Sets an interface up and leaves everything else.
@@ -165,6 +173,18 @@ impl Netlink {
     }
 }
 
+/// A request for what differs at `link`.
+fn shaped(link: &Link, mac: Mac, mtu: u16) -> LinkMessageBuilder<LinkUnspec> {
+    let mut wanted = LinkUnspec::new_with_index(link.ifindex);
+    if link.mac != Some(mac) {
+        wanted = wanted.address(mac.into());
+    }
+    if link.mtu != u32::from(mtu) {
+        wanted = wanted.mtu(mtu.into());
+    }
+    wanted
+}
+
 fn absent_or(
     found: std::result::Result<Option<LinkMessage>, rtnetlink::Error>,
     action: String,
@@ -189,6 +209,13 @@ impl From<LinkMessage> for Link {
 }
 
 impl Link {
+    /// Whether this is one end of a veth pair and `there`, in the namespace that has the id
+    /// `netns_id` here, the other.
+    #[must_use]
+    pub fn is_paired_with(&self, there: &Self, netns_id: i32) -> bool {
+        self.peer_netns_id == Some(netns_id) && self.peer_ifindex == Some(there.ifindex)
+    }
+
     fn with(mut self, attribute: LinkAttribute) -> Self {
         match attribute {
             LinkAttribute::IfName(name) => self.name = name,

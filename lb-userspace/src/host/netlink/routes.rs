@@ -4,14 +4,17 @@ use std::net::Ipv4Addr;
 
 use futures::TryStreamExt as _;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteScope,
-    RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric,
+    RouteProtocol, RouteScope, RouteType,
 };
 use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 
 use super::{Link, Netlink, is_errno};
-use crate::host::{HostError, Result};
+use crate::{
+    host::{HostError, Result},
+    model::Subnet,
+};
 
 /// An IPv4 route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +114,73 @@ impl Netlink {
         self.write_route(route, format!("set default route by {}", link.name)).await
     }
 
+    /// Makes these destinations reachable by `gateway` on that link, and no others by any gateway
+    /// there.
+    ///
+    /// # Errors
+    /// When the link is down, `gateway` is not on it, or `source` is no address of this namespace.
+    pub async fn ensure_routes_by(
+        &self,
+        link: &Link,
+        gateway: Ipv4Addr,
+        source: Ipv4Addr,
+        destinations: &[Subnet],
+    ) -> Result<()> {
+        let wanted: Vec<_> = destinations
+            .iter()
+            .map(|subnet| route_by(link, gateway, source, (subnet.addr, subnet.prefix)))
+            .collect();
+        let on_link = |route: &Route| route.ifindex == Some(link.ifindex);
+        let routed = |route: &Route| on_link(route) && route.gateway.is_some();
+        let held: Vec<Route> = self.routes().await?.into_iter().filter(routed).collect();
+        for route in wanted.iter().filter(|route| !held.contains(&Route::from(*route))) {
+            self.write_route(route.clone(), format!("add a route by {}", link.name)).await?;
+        }
+        let wanted =
+            |route: &Route| wanted.iter().any(|wanted| Route::from(wanted).leads_as(route));
+        for route in held.iter().filter(|route| !wanted(route)) {
+            self.remove_route(link, route).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_route(&self, link: &Link, route: &Route) -> Result<()> {
+        let gateway = route.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let message = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(route.destination, route.prefix)
+            .gateway(gateway)
+            .output_interface(link.ifindex)
+            // Whoever added it.
+            .protocol(RouteProtocol::Unspec)
+            .build();
+        match self.handle.route().del(message).execute().await {
+            Err(error) if is_errno(&error, Errno::ESRCH) => Ok(()),
+            removed => removed.map_err(HostError::netlink(format!(
+                "remove route {}/{} by {}",
+                route.destination, route.prefix, link.name
+            ))),
+        }
+    }
+
     /// Replaces a route. Not for one that stands already: the kernel would tell everybody.
     async fn write_route(&self, route: RouteMessage, action: String) -> Result<()> {
         let written = self.handle.route().add(route).replace().execute().await;
         written.map_err(HostError::netlink(action))
     }
+}
+
+fn route_by(
+    link: &Link,
+    gateway: Ipv4Addr,
+    source: Ipv4Addr,
+    (destination, prefix): (Ipv4Addr, u8),
+) -> RouteMessage {
+    RouteMessageBuilder::<Ipv4Addr>::new()
+        .destination_prefix(destination, prefix)
+        .gateway(gateway)
+        .output_interface(link.ifindex)
+        .pref_source(source)
+        .build()
 }
 
 fn is_unreachable(error: &rtnetlink::Error) -> bool {
@@ -144,6 +209,12 @@ impl Route {
     #[must_use]
     pub const fn is_default(&self) -> bool {
         self.prefix == 0
+    }
+
+    /// Whether another route takes the same packets the same way.
+    fn leads_as(&self, other: &Self) -> bool {
+        let way = |route: &Self| (route.ifindex, route.destination, route.prefix, route.gateway);
+        way(self) == way(other)
     }
 
     fn with(mut self, attribute: &RouteAttribute) -> Self {
