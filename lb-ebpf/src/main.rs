@@ -7,7 +7,7 @@ mod programs {
         macros::{cgroup_sock_addr, classifier, xdp},
         programs::{SockAddrContext, TcContext, XdpContext},
     };
-    use lb_ebpf::kernel::{skb, sock, xdp as node};
+    use lb_ebpf::kernel::{arrive, skb, sock, xdp as node};
 
     /// On the node's NICs: clients of published ports, tunnel frames.
     #[xdp]
@@ -31,6 +31,12 @@ mod programs {
     #[classifier]
     fn tc_node(ctx: TcContext) -> i32 {
         skb::run_node(&ctx)
+    }
+
+    /// Likewise: overlay frames of other nodes.
+    #[classifier]
+    fn tc_arrive(ctx: TcContext) -> i32 {
+        arrive::run(&ctx)
     }
 
     /// The node's own processes dial a published port.

@@ -18,6 +18,8 @@ pub(super) enum Side {
     Task = 1,
     /// As it came back to its entry node through the tunnel.
     Entry = 2,
+    /// As it came to a task's overlay leg.
+    Overlay = 3,
 }
 
 /// Completes a later fragment with its datagram's ports; `None` if they are unknown.

@@ -70,8 +70,13 @@ pub fn unwrap<T: Tables>(tables: &T, packet: &Packet<'_>) -> Option<Inner> {
 
 #[inline(always)]
 fn is_tunnel<T: Tables>(tables: &T, parsed: &Parsed) -> bool {
+    is_to_tunnel(tables, parsed) && parsed.fragment == Fragment::Whole
+}
+
+/// Whether a datagram, or the first piece of one, goes to the tunnel's port.
+#[inline(always)]
+pub(super) fn is_to_tunnel<T: Tables>(tables: &T, parsed: &Parsed) -> bool {
     parsed.kind == Kind::Udp
-        && parsed.fragment == Fragment::Whole
         && u16::from_be_bytes(parsed.dst_port) == tables.vxlan_port()
         && parsed.dst == tables.node_addr()
 }
@@ -130,7 +135,7 @@ pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &mut Parsed) -> Verdict 
 
 /// The network identifier of a frame with a plain VXLAN header.
 #[inline(always)]
-fn vni(packet: &Packet<'_>) -> Option<u32> {
+pub(super) fn vni(packet: &Packet<'_>) -> Option<u32> {
     let vxlan = packet.read::<VxlanHdr>(L4 + 8)?;
     let [a, b, c] = vxlan.vni;
     (vxlan.flags == VXLAN_FLAGS).then_some(u32::from_be_bytes([0, a, b, c]))
@@ -138,7 +143,7 @@ fn vni(packet: &Packet<'_>) -> Option<u32> {
 
 /// Index of the node that sent a frame, if it is another one of the cluster.
 #[inline(always)]
-fn sender<T: Tables>(tables: &T, outer: V4) -> Option<u16> {
+pub(super) fn sender<T: Tables>(tables: &T, outer: V4) -> Option<u16> {
     tables.peer_index(outer).filter(|&peer| peer != NODE_SELF)
 }
 

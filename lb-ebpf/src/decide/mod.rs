@@ -5,6 +5,7 @@
 //! published ports; `entry` finds the row, `home` the task, `slot` the translation; `vip` is the virtual
 //! IPs of overlay networks.
 
+pub mod arrive;
 pub mod client;
 pub mod entry;
 mod frag;

@@ -1,6 +1,7 @@
 //! The kernel's side: BPF contexts and helpers. Carries out what `decide` concluded; the only room
 //! beside `packet` and `maps` with unsafe code.
 
+pub mod arrive;
 mod fib;
 mod output;
 mod skb_nat;

@@ -19,7 +19,7 @@ use super::{
     Kernel,
     fib::{NextHop, next_hop},
     output,
-    skb_nat::{clamp, packet, translate, view},
+    skb_nat::{clamp, inner_packet, packet, translate, view},
     trace::tell,
 };
 use crate::{
@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// What an executor ends with: a tcx action, or why the packet was dropped.
-type Outcome = Result<i32, Reason>;
+pub(super) type Outcome = Result<i32, Reason>;
 
 /// `BPF_F_ADJ_ROOM_ENCAP_L2_ETH`, include/uapi/linux/bpf.h.
 const ENCAP_L2_ETH: u64 = 1 << 6;
@@ -109,6 +109,7 @@ pub fn run_node(ctx: &TcContext) -> i32 {
     if !is_mesh(&kernel, &packet) {
         return TCX_NEXT;
     }
+    let packet = inner_packet(ctx);
     let Some(Inner { parsed: mut inner, is_reply: true }) = unwrap(&kernel, &packet) else {
         return TCX_NEXT;
     };
@@ -119,7 +120,7 @@ pub fn run_node(ctx: &TcContext) -> i32 {
 }
 
 #[inline(always)]
-fn finish(kernel: &Kernel, outcome: Outcome) -> i32 {
+pub(super) fn finish(kernel: &Kernel, outcome: Outcome) -> i32 {
     match outcome {
         Ok(action) => action,
         Err(reason) => {
@@ -277,7 +278,7 @@ fn send_by_neighbour(ifindex: u32) -> Outcome {
 }
 
 #[inline(always)]
-fn adjust_room(ctx: &TcContext, delta: i32, flags: u64) -> Result<(), Reason> {
+pub(super) fn adjust_room(ctx: &TcContext, delta: i32, flags: u64) -> Result<(), Reason> {
     // SAFETY: the running program's context; packet pointers are derived anew afterwards.
     match unsafe { bpf_skb_adjust_room(ctx.skb.skb, delta, BPF_ADJ_ROOM_MAC, flags) } {
         0 => Ok(()),

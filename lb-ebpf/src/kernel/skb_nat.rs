@@ -6,7 +6,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_skb_pull_data},
     programs::TcContext,
 };
-use lb_common::{drops::Reason, port::UDP};
+use lb_common::{drops::Reason, port::UDP, wire::OUTER_LEN};
 
 use crate::{
     checksum::Sum,
@@ -32,8 +32,22 @@ const IP_ADDRS: usize = 12;
 /// The linear bytes, with all headers among them.
 #[inline(always)]
 pub(super) fn packet(ctx: &TcContext) -> Packet<'_> {
-    if ctx.data_end() - ctx.data() < HEADERS && ctx.len() as usize > ctx.data_end() - ctx.data() {
-        let length = if ctx.len() < PULL { ctx.len() } else { PULL };
+    packet_behind::<0>(ctx)
+}
+
+/// The linear bytes of a tunnel frame, with all headers of the inner packet among them.
+#[inline(always)]
+pub(super) fn inner_packet(ctx: &TcContext) -> Packet<'_> {
+    packet_behind::<OUTER_LEN>(ctx)
+}
+
+/// The linear bytes, with all headers behind the first `OUTER` bytes among them.
+#[inline(always)]
+fn packet_behind<const OUTER: usize>(ctx: &TcContext) -> Packet<'_> {
+    let linear = ctx.data_end() - ctx.data();
+    if linear < OUTER + HEADERS && ctx.len() as usize > linear {
+        let pull = OUTER as u32 + PULL;
+        let length = if ctx.len() < pull { ctx.len() } else { pull };
         // SAFETY: the running program's context; no packet pointer is alive. If it fails, the
         // checks in `Packet` see a short packet.
         let _: i64 = unsafe { bpf_skb_pull_data(ctx.skb.skb, length) };

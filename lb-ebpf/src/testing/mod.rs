@@ -3,6 +3,7 @@
 //!
 //! For unit tests, property tests, benchmarks and, as the reference, for runs of the real object.
 
+mod arrive;
 mod cases;
 mod frame;
 mod link;
@@ -14,6 +15,7 @@ mod tables;
 mod valid;
 mod world;
 
+pub use arrive::tc_arrive;
 pub use cases::{Case, Hook, Step, all, arrive};
 pub use frame::{Frame, IcmpError, Tunnelled};
 pub use link::*;

@@ -43,6 +43,8 @@ pub enum End {
     Drop,
     /// Sent by an interface.
     Send(u32),
+    /// Handed to the task at the other end of an interface.
+    Deliver(u32),
     /// Sent by an interface, after the kernel asked for the neighbour's Ethernet address.
     Ask(u32),
 }
@@ -56,18 +58,18 @@ pub struct Ran {
     pub frame: Vec<u8>,
 }
 
-type Outcome = Result<End, Reason>;
+pub(super) type Outcome = Result<End, Reason>;
 
 /// The frame on its way.
-struct Wire(Vec<u8>);
+pub(super) struct Wire(pub(super) Vec<u8>);
 
 impl Wire {
-    fn packet(&mut self) -> Packet<'_> {
+    pub(super) fn packet(&mut self) -> Packet<'_> {
         Packet::from_slice(&mut self.0)
     }
 
     /// Removes bytes at the front, or adds some if `delta` is negative.
-    fn adjust_head(&mut self, delta: i32) {
+    pub(super) fn adjust_head(&mut self, delta: i32) {
         match usize::try_from(delta) {
             Ok(fewer) => drop(self.0.drain(..fewer)),
             Err(_) => {
@@ -77,20 +79,20 @@ impl Wire {
     }
 
     /// Adds bytes between Ethernet and IPv4 header, or removes some if `delta` is negative.
-    fn adjust_room(&mut self, delta: i32) {
+    pub(super) fn adjust_room(&mut self, delta: i32) {
         let eth: Vec<u8> = self.0[..ETH_LEN].to_vec();
         self.adjust_head(-delta);
         self.0[..ETH_LEN].copy_from_slice(&eth);
     }
 
-    fn send(&mut self, macs: (Mac, Mac), ifindex: u32) -> Outcome {
+    pub(super) fn send(&mut self, macs: (Mac, Mac), ifindex: u32) -> Outcome {
         let eth = Eth { dst: macs.0, src: macs.1, ether_type: ETHERTYPE_IPV4 };
         self.packet().write(0, &eth).ok_or(Reason::Internal)?;
         Ok(End::Send(ifindex))
     }
 }
 
-fn finish(world: &World, wire: Wire, outcome: Outcome) -> Ran {
+pub(super) fn finish(world: &World, wire: Wire, outcome: Outcome) -> Ran {
     let end = outcome.unwrap_or_else(|reason| {
         world.count(reason);
         End::Drop

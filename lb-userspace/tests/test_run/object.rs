@@ -38,7 +38,7 @@ impl From<End> for Return {
         match end {
             End::Pass => Self::Pass,
             End::Drop => Self::Drop,
-            End::Send(_) | End::Ask(_) => Self::Send,
+            End::Send(_) | End::Deliver(_) | End::Ask(_) => Self::Send,
         }
     }
 }
@@ -64,7 +64,7 @@ impl Loaded {
             .load(&bytes)
             .expect("a loadable object");
         xdp(&mut ebpf).load().expect("xdp_node");
-        for name in ["tc_leg", "tc_client", "tc_node"] {
+        for name in ["tc_leg", "tc_client", "tc_node", "tc_arrive"] {
             tc(&mut ebpf, name).load().expect(name);
         }
         Self { ebpf, nic: interfaces.nic }
@@ -75,6 +75,7 @@ impl Loaded {
         match hook {
             Hook::Nic => self.on_nic(frame),
             Hook::NicLate => self.on_skb("tc_node", self.nic, frame),
+            Hook::NicOverlay => self.on_skb("tc_arrive", self.nic, frame),
             Hook::Leg(ifindex) => match self.on_skb("tc_leg", ifindex, frame) {
                 (Return::Pass, frame) => self.on_skb("tc_client", ifindex, &frame),
                 ended => ended,

@@ -1,0 +1,71 @@
+//! tcx on the NIC, behind XDP: overlay frames of other nodes, out of the tunnel and into the receiver's
+//! leg. tcx and not XDP, because segments that the kernel has yet to cut and checksums that it has yet
+//! to complete survive here.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{BPF_F_ADJ_ROOM_FIXED_GSO, tcx_action_base::TCX_NEXT},
+    helpers::generated::{bpf_redirect_peer, bpf_skb_change_type},
+    programs::TcContext,
+};
+use lb_common::{addr::V4, drops::Reason, wire::OUTER_LEN};
+
+use super::{
+    Kernel,
+    skb::{Outcome, adjust_room, finish},
+    skb_nat::{inner_packet, packet, translate, view},
+};
+use crate::{
+    decide::arrive::{Receiver, answers, inner as facts, overlay_frame, receiver},
+    headers::Eth,
+    verdict::Nat,
+};
+
+/// `PACKET_HOST`, include/uapi/linux/if_packet.h.
+const PACKET_HOST: u32 = 0;
+
+/// The program.
+#[inline(always)]
+pub fn run(ctx: &TcContext) -> i32 {
+    let kernel = Kernel::new(ctx.as_ptr());
+    match overlay_frame(&kernel, &packet(ctx)) {
+        Ok(Some(outer)) => finish(&kernel, deliver(ctx, &kernel, outer)),
+        Ok(None) => TCX_NEXT,
+        Err(reason) => finish(&kernel, Err(reason)),
+    }
+}
+
+#[inline(always)]
+fn deliver(ctx: &TcContext, kernel: &Kernel, outer: V4) -> Outcome {
+    let packet = inner_packet(ctx);
+    let receiver = receiver(kernel, &packet, outer)?;
+    let inner = packet.read::<Eth>(OUTER_LEN).ok_or(Reason::Malformed)?;
+    let Some(mut parsed) = facts(&packet)? else {
+        unpack(ctx)?;
+        return into_leg(ctx, &receiver, &inner);
+    };
+    let mut nat = Nat::of(&parsed);
+    let is_answer = answers(kernel, &receiver, &mut parsed, &mut nat);
+    unpack(ctx)?;
+    if is_answer {
+        translate(ctx, &parsed, &nat)?;
+    }
+    into_leg(ctx, &receiver, &inner)
+}
+
+/// Segments keep their length: the sender has made them for what the tunnel carries.
+#[inline(always)]
+fn unpack(ctx: &TcContext) -> Result<(), Reason> {
+    adjust_room(ctx, -(OUTER_LEN as i32), BPF_F_ADJ_ROOM_FIXED_GSO.into())
+}
+
+/// Straight to the task's end of the leg.
+#[inline(always)]
+fn into_leg(ctx: &TcContext, receiver: &Receiver, inner: &Eth) -> Outcome {
+    view(ctx).write(0, &Eth { dst: receiver.mac, ..*inner }).ok_or(Reason::Internal)?;
+    // A packet that the NIC took for another host's would be dropped by the task's stack.
+    // SAFETY: the running program's context; no packet pointer is alive.
+    unsafe { bpf_skb_change_type(ctx.skb.skb, PACKET_HOST) };
+    // SAFETY: no pointers.
+    Ok(unsafe { bpf_redirect_peer(receiver.ifindex, 0) } as i32)
+}

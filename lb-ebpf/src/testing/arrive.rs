@@ -1,0 +1,42 @@
+//! The program `tc_arrive` on byte vectors, as `kernel::arrive` has it.
+
+use lb_common::{addr::V4, drops::Reason, wire::OUTER_LEN};
+
+use super::{
+    World,
+    run::{End, Outcome, Ran, Wire, finish},
+};
+use crate::{
+    decide::arrive::{answers, inner as facts, overlay_frame, receiver},
+    headers::Eth,
+    rewrite::nat,
+    verdict::Nat,
+};
+
+/// The program `tc_arrive`: a frame that XDP passed on the NIC.
+#[must_use]
+pub fn tc_arrive(world: &World, frame: &[u8]) -> Ran {
+    let mut wire = Wire(frame.to_vec());
+    let outcome = match overlay_frame(world, &wire.packet()) {
+        Ok(Some(outer)) => deliver(world, &mut wire, outer),
+        Ok(None) => Ok(End::Pass),
+        Err(reason) => Err(reason),
+    };
+    finish(world, wire, outcome)
+}
+
+fn deliver(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
+    let packet = wire.packet();
+    let receiver = receiver(world, &packet, outer)?;
+    let inner = packet.read::<Eth>(OUTER_LEN).ok_or(Reason::Malformed)?;
+    let facts = facts(&packet)?;
+    wire.adjust_room(-(OUTER_LEN as i32));
+    if let Some(mut parsed) = facts {
+        let mut nat = Nat::of(&parsed);
+        if answers(world, &receiver, &mut parsed, &mut nat) {
+            nat::translate(&wire.packet(), &parsed, &nat).ok_or(Reason::Malformed)?;
+        }
+    }
+    wire.packet().write(0, &Eth { dst: receiver.mac, ..inner }).ok_or(Reason::Internal)?;
+    Ok(End::Deliver(receiver.ifindex))
+}

@@ -1,0 +1,288 @@
+//! Overlay frames of other nodes: to the task they are for, or nowhere.
+
+use lb_common::{
+    addr::{Mac, V4, mac_of},
+    drops::Reason,
+    endpoint::VIPFLOW_ANSWERED,
+    port::{TCP, UDP},
+    wire::MESH_VNI,
+};
+
+use super::{
+    Case,
+    Hook::{Nic, NicOverlay},
+    wire::tunnelled,
+};
+use crate::{
+    headers::{ACK, CODE_PORT, SYN},
+    testing::*,
+};
+
+const PORT: u16 = 27_017;
+const CLIENT_PORT: u16 = 40_000;
+
+pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
+    let world = World::overlay(*on);
+    [carried(&world, on), answers(&world, on), pieces(&world, on), forged(&world), lost(&world)]
+        .concat()
+}
+
+/// From a task of [`NODE_2`] to one here.
+fn to_me() -> Frame {
+    Frame::tcp((MONGO_ON_2, PORT), (ME, CLIENT_PORT))
+        .flags(ACK)
+        .payload(b"hello")
+        .between(mac_of(ME), mac_of(MONGO_ON_2))
+}
+
+/// The frame as its node sends it.
+fn by(node: V4, vni: u32, inner: Vec<u8>) -> Vec<u8> {
+    tunnelled(node, NODE, vni, 50_000, inner).bytes()
+}
+
+fn by_2(inner: Vec<u8>) -> Vec<u8> {
+    by(NODE_2, VNI, inner)
+}
+
+fn carried(world: &World, on: &Interfaces) -> Vec<Case> {
+    let [me, mongo, second] = on.overlay;
+    let ping = Echo::request(MONGO_ON_2, ME).between(mac_of(ME), mac_of(MONGO_ON_2));
+    let syn = to_me().to((MONGO_HERE, 80)).flags(SYN).mss(1410);
+    let syn = syn.between(mac_of(MONGO_HERE), mac_of(MONGO_ON_2)).bytes();
+    let from_3 = Frame::udp((MONGO_ON_3, 9), (SECOND, 9)).between(mac_of(SECOND), CUSTOM_MAC);
+    let across = from_3.clone().to((ME, 9)).between(mac_of(ME), CUSTOM_MAC);
+    let stale = to_me().between([2, 9, 9, 9, 9, 9], mac_of(MONGO_ON_2));
+    let case = |name, frame: &[u8], ifindex, out: &[u8]| {
+        Case::new(name, world).passes(Nic, frame).delivers(NicOverlay, frame, ifindex, out)
+    };
+    vec![
+        case("a segment arrives", &by_2(to_me().bytes()), me, &to_me().bytes()),
+        case("a ping arrives", &by_2(ping.bytes()), me, &ping.bytes()),
+        case(
+            "a connection to a task's own address arrives as it was sent",
+            &by_2(syn.clone()),
+            mongo,
+            &syn,
+        ),
+        case(
+            "a frame of the second subnet",
+            &by(NODE_3, VNI_2, from_3.bytes()),
+            second,
+            &from_3.bytes(),
+        ),
+        case(
+            "a frame from the second subnet to the first",
+            &by(NODE_3, VNI, across.bytes()),
+            me,
+            &across.bytes(),
+        ),
+        case(
+            "a frame to a former Ethernet address gets the task's",
+            &by_2(stale.bytes()),
+            me,
+            &to_me().bytes(),
+        ),
+        case("IP options are carried", &by_2(with_options()), me, &with_options()),
+        case("a frame of the kernel's own vxlan device", &by_kernel(), me, &to_me().bytes()),
+    ]
+}
+
+/// Header length six words: what follows looks like an option that nobody reads here.
+fn with_options() -> Vec<u8> {
+    let mut bytes = to_me().bytes();
+    bytes[14] = 0x46;
+    bytes
+}
+
+/// With a UDP checksum, an identification and without DF, as Linux sends it.
+fn by_kernel() -> Vec<u8> {
+    let plain = by_2(to_me().bytes());
+    let outer = Frame {
+        id: 0x7777,
+        ttl: 64,
+        payload: plain[42..].to_vec(),
+        ..Frame::udp((NODE_2, 50_000), (NODE, 4789))
+    };
+    outer.between(NIC_MAC, node_mac(NODE_2)).bytes()
+}
+
+fn answers(world: &World, on: &Interfaces) -> Vec<Case> {
+    let mut world = world.clone();
+    for proto in [TCP, UDP] {
+        let key = vip_key(CLIENT_PORT, MONGO_ON_2, PORT, proto);
+        world.vip_flows.get_mut().insert(key, vip_flow(ON_2, 0));
+    }
+    let me = on.overlay[0];
+    let answer = to_me().flags(SYN | ACK).mss(1410);
+    let from_vip = answer.clone().from((VIP, PORT));
+    let datagram = Frame { proto: UDP, ..to_me() };
+    let datagram_from_vip = datagram.clone().from((VIP, PORT));
+    // The quoted datagram's checksum stays that of the packet on the wire; nobody checks it.
+    let sent = |to: V4| Frame { udp_checksum: false, ..Frame::udp((ME, CLIENT_PORT), (to, PORT)) };
+    let error = |quoted: &Frame, src| {
+        let error = IcmpError::unreachable(src, CODE_PORT, quoted);
+        error.between(mac_of(ME), mac_of(MONGO_ON_2)).bytes()
+    };
+    let other_port = answer.clone().from((MONGO_ON_2, 80));
+    let seen = Case::new("an answer comes from the virtual IP that was dialled", &world);
+    vec![
+        seen.delivers(NicOverlay, &by_2(answer.bytes()), me, &from_vip.bytes()).delivers(
+            NicOverlay,
+            &by_2(to_me().bytes()),
+            me,
+            &to_me().from((VIP, PORT)).bytes(),
+        ),
+        Case::new("so does a datagram", &world).delivers(
+            NicOverlay,
+            &by_2(datagram.bytes()),
+            me,
+            &datagram_from_vip.bytes(),
+        ),
+        Case::new("an error about what was sent to a virtual IP quotes it", &world).delivers(
+            NicOverlay,
+            &by_2(error(&sent(MONGO_ON_2), MONGO_ON_2)),
+            me,
+            &error(&sent(VIP), VIP),
+        ),
+        Case::new("another connection to the same task keeps its source", &world).delivers(
+            NicOverlay,
+            &by_2(other_port.bytes()),
+            me,
+            &other_port.bytes(),
+        ),
+    ]
+}
+
+fn pieces(world: &World, on: &Interfaces) -> Vec<Case> {
+    let mut world = world.clone();
+    let key = vip_key(CLIENT_PORT, MONGO_ON_2, PORT, UDP);
+    world.vip_flows.get_mut().insert(key, vip_flow(ON_2, VIPFLOW_ANSWERED));
+    let me = on.overlay[0];
+    let whole = Frame { proto: UDP, ..to_me() };
+    let first = Frame { frags: 0x2000, payload: vec![1; 16], ..whole.clone() };
+    let later = Frame { frags: 3, payload: vec![2; 16], ..whole.clone() };
+    let direct = Frame { src_port: 9, ..first.clone() };
+    let from_vip = |piece: &Frame| piece.clone().from((VIP, piece.src_port)).bytes();
+    let outer = by_2(to_me().bytes());
+    let cut = |frags: u16| {
+        let like = Frame::udp((NODE_2, 50_000), (NODE, 4789)).between(NIC_MAC, node_mac(NODE_2));
+        Frame { frags, payload: outer[42..].to_vec(), ..like }.bytes()
+    };
+    vec![
+        Case::new("pieces of an answer follow the first one", &world)
+            .delivers(NicOverlay, &by_2(first.bytes()), me, &from_vip(&first))
+            .delivers(NicOverlay, &by_2(later.bytes()), me, &from_vip(&later)),
+        Case::new("pieces of another datagram are not taken for an answer's", &world)
+            .delivers(NicOverlay, &by_2(first.bytes()), me, &from_vip(&first))
+            .delivers(NicOverlay, &by_2(direct.bytes()), me, &direct.bytes())
+            .delivers(NicOverlay, &by_2(later.bytes()), me, &later.bytes()),
+        Case::new("pieces whose first one was not seen keep their source", &world).delivers(
+            NicOverlay,
+            &by_2(later.bytes()),
+            me,
+            &later.bytes(),
+        ),
+        Case::new("a tunnel frame in pieces is counted by its first", &world)
+            .passes(Nic, &cut(0x2000))
+            .drops(NicOverlay, &cut(0x2000), Reason::TunnelFragment)
+            .passes(NicOverlay, &cut(0x0010)),
+    ]
+}
+
+fn forged(world: &World) -> Vec<Case> {
+    let drops = |name, frame: &[u8], reason| {
+        Case::new(name, world).passes(Nic, frame).drops(NicOverlay, frame, reason)
+    };
+    let inner = to_me().bytes();
+    let as_mac = |mac: Mac| by_2(to_me().between(mac_of(ME), mac).bytes());
+    let as_src = |src: V4| by_2(to_me().from((src, PORT)).between(mac_of(ME), mac_of(src)).bytes());
+    let mut other_flags = by_2(inner.clone());
+    other_flags[42] = 0;
+    let mut version = inner.clone();
+    version[14] = 0x65;
+    let arp = Arp::request((mac_of(MONGO_ON_2), MONGO_ON_2), ME).bytes();
+    vec![
+        drops(
+            "an overlay frame of no node of the cluster",
+            &by([198, 18, 0, 200], VNI, inner.clone()),
+            Reason::UnknownPeer,
+        ),
+        drops(
+            "an overlay frame in this node's own name",
+            &by(NODE, VNI, inner.clone()),
+            Reason::UnknownPeer,
+        ),
+        drops(
+            "a frame of an unknown network",
+            &by(NODE_2, UNKNOWN_VNI, inner.clone()),
+            Reason::UnknownVni,
+        ),
+        drops(
+            "anything else of an unknown network",
+            &by(NODE_2, UNKNOWN_VNI, arp),
+            Reason::UnknownVni,
+        ),
+        drops(
+            "a task of another network",
+            &by(NODE_2, OTHER_VNI, inner.clone()),
+            Reason::ForgedFrame,
+        ),
+        drops("a task of another node", &by(NODE_3, VNI, inner.clone()), Reason::ForgedFrame),
+        drops("a task of this node", &as_src(MONGO_HERE), Reason::ForgedFrame),
+        drops(
+            "another Ethernet address than the task's",
+            &as_mac(mac_of(MONGO_HERE)),
+            Reason::ForgedFrame,
+        ),
+        drops("an inner source that nobody has", &as_src(NOBODY), Reason::ForgedFrame),
+        drops("an inner source that is a virtual IP", &as_src(VIP), Reason::ForgedFrame),
+        drops("an inner source that is a gateway", &as_src(OVERLAY_GATEWAY), Reason::ForgedFrame),
+        drops("an inner source of zeros", &as_src([0; 4]), Reason::ForgedFrame),
+        drops("a VXLAN header without VNI", &other_flags, Reason::Malformed),
+        drops(
+            "a tunnel frame that ends in its VXLAN header",
+            &by_2(inner.clone())[..46],
+            Reason::Malformed,
+        ),
+        drops(
+            "a tunnel frame that ends in its inner header",
+            &by_2(inner[..30].to_vec()),
+            Reason::Malformed,
+        ),
+        drops(
+            "a tunnel frame that ends in its inner ports",
+            &by_2(inner[..36].to_vec()),
+            Reason::Malformed,
+        ),
+        drops("another IP version inside", &by_2(version), Reason::Malformed),
+    ]
+}
+
+fn lost(world: &World) -> Vec<Case> {
+    let drops = |name, inner: Vec<u8>, reason| {
+        Case::new(name, world).drops(NicOverlay, &by_2(inner), reason)
+    };
+    let to = |addr: V4| to_me().to((addr, 80)).bytes();
+    let broadcast = to_me().between([0xff; 6], mac_of(MONGO_ON_2)).bytes();
+    let mut ipv6 = to_me().bytes();
+    ipv6[12..14].copy_from_slice(&[0x86, 0xdd]);
+    let arp = Arp::request((mac_of(MONGO_ON_2), MONGO_ON_2), ME).bytes();
+    let mesh = by(NODE_2, MESH_VNI + 1, to_me().bytes());
+    vec![
+        drops("a frame to an address that nobody has", to(NOBODY), Reason::NoEndpoint),
+        drops("a frame to a task that is elsewhere", to(MONGO_ON_3), Reason::NoEndpoint),
+        drops("a frame to a virtual IP: its client's node chooses", to(VIP), Reason::NoEndpoint),
+        drops("a frame to a gateway", to(OVERLAY_GATEWAY), Reason::NoEndpoint),
+        drops("a frame to a task whose leg is not there yet", to(LEGLESS), Reason::NoLeg),
+        drops("a broadcast", broadcast, Reason::NotCarried),
+        drops("a frame to a multicast group", to([224, 0, 0, 251]), Reason::NotCarried),
+        drops("ARP over the wire", arp, Reason::NotCarried),
+        drops("IPv6 over the wire", ipv6, Reason::NotCarried),
+        Case::new("the mesh's frames are not the overlay's", world).passes(NicOverlay, &mesh),
+        Case::new("what is no tunnel frame is the kernel's", world)
+            .passes(NicOverlay, &to_me().to((NODE, 22)).bytes())
+            .passes(NicOverlay, &Frame::udp((NODE_2, 4789), (NODE, 4790)).bytes())
+            .passes(NicOverlay, &Frame::udp((NODE_2, 4789), (SECOND_ADDR, 4789)).bytes())
+            .passes(NicOverlay, &[0; 20]),
+    ]
+}
