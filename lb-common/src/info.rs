@@ -7,6 +7,9 @@ use crate::addr::V4;
 /// Bytes of a name in a map; longer names are refused by `check`.
 pub const NAME_LEN: usize = 64;
 
+/// Elements of `NETWORK_INFO`.
+pub const NETWORKS_LEN: u32 = 4096;
+
 /// A name, UTF-8, padded with zeros.
 pub type Name = [u8; NAME_LEN];
 

@@ -81,7 +81,8 @@ pub static TASK_INFO: HashMap<TaskKey, TaskInfo, 131_072, NO_PREALLOC> = HashMap
 #[btf_map]
 pub static NODE_INFO: HashMap<u32, NodeInfo, { PEERS_LEN as usize }, NO_PREALLOC> = HashMap::new();
 #[btf_map]
-pub static NETWORK_INFO: HashMap<u32, NetworkInfo, 4096, NO_PREALLOC> = HashMap::new();
+pub static NETWORK_INFO: HashMap<u32, NetworkInfo, { NETWORKS_LEN as usize }, NO_PREALLOC> =
+    HashMap::new();
 #[btf_map]
 pub static ENDPOINT_INFO: HashMap<
     EndpointKey<V4>,

@@ -17,7 +17,7 @@ use super::{
     ports,
 };
 use crate::{
-    compile::{self, MapContents, PeerContents},
+    compile::{self, LocalLegs, MapContents, PeerContents},
     dataplane::{Dataplane, Globals, LoadError, PeerHop, PinsError},
     host::{
         Journal, Netlink,
@@ -220,7 +220,8 @@ impl Bench {
         legs: &BTreeMap<String, LegState>,
     ) -> Result<MapContents, AgentError> {
         let previous = self.dataplane.maps().previous()?;
-        let legs = legs.iter().map(|(task, leg)| (task.clone(), leg.addr.octets())).collect();
+        let gateway = legs.iter().map(|(task, leg)| (task.clone(), leg.addr.octets())).collect();
+        let legs = LocalLegs { gateway, overlay: BTreeMap::new() };
         Ok(compile::compile(desired, &self.node, &legs, held, &previous)?)
     }
 

@@ -3,10 +3,11 @@
 //! time.
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
     time::{Duration, Instant},
 };
 
-use crate::model::{DesiredState, Task};
+use crate::model::{DesiredState, Service, Task};
 
 /// Local tasks that have left the file and are not gone yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,15 +43,18 @@ impl Leaving {
     }
 
     /// `desired` with the leaving tasks as draining ones, where their service is still there and
-    /// nobody has taken their name or number.
+    /// nobody has taken their name or number. An address that somebody has taken is theirs no more.
     #[must_use]
     pub(super) fn linger(&self, mut desired: DesiredState, now: Instant) -> DesiredState {
+        let claimed = claimed(&desired);
         for Departure { service, task, .. } in self.at(now) {
             let named = desired.services.iter_mut().find(|other| other.name == *service);
             let Some(service) = named else { continue };
             let taken = |other: &Task| other.number == task.number || other.name == task.name;
             if !service.tasks.iter().any(taken) {
-                service.tasks.push(Task { weight: 0, ..task.clone() });
+                let mut task = Task { weight: 0, ..task.clone() };
+                task.addresses.retain(|network, addr| !claimed.contains(&(network.clone(), *addr)));
+                service.tasks.push(task);
                 service.tasks.sort_by_key(|task| task.number);
             }
         }
@@ -73,14 +77,21 @@ impl Leaving {
     }
 }
 
+/// Addresses of tasks and virtual IPs, with their networks.
+fn claimed(desired: &DesiredState) -> BTreeSet<(String, Ipv4Addr)> {
+    let of = |service: &Service| {
+        let tasks = service.tasks.iter().map(|task| &task.addresses);
+        tasks.chain([&service.vips]).flatten().map(|(net, addr)| (net.clone(), *addr)).collect()
+    };
+    desired.services.iter().flat_map::<Vec<_>, _>(of).collect()
+}
+
 /// `node`'s tasks with the names of their services.
 fn local<'a>(
     desired: &'a DesiredState,
     node: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a Task)> {
-    let of = |service: &'a crate::model::Service| {
-        service.tasks.iter().map(|task| (service.name.as_str(), task))
-    };
+    let of = |service: &'a Service| service.tasks.iter().map(|task| (service.name.as_str(), task));
     desired.services.iter().flat_map(of).filter(move |(_, task)| task.node == node)
 }
 
@@ -118,6 +129,21 @@ mod tests {
         let back = sample::desired(&[("web.1", "n1"), ("web.2", "n1")]);
         leaving.note(&after, &back, "n1", now);
         assert_eq!(leaving.count(now), 0);
+    }
+
+    #[test]
+    fn an_address_with_a_new_owner_is_let_go() {
+        let addr = Ipv4Addr::new(10, 20, 0, 2);
+        let mut before = sample::desired(&[("web.2", "n1")]);
+        before.services[0].tasks[0].addresses.insert("front".into(), addr);
+        let mut after = sample::desired(&[("web.3", "n2")]);
+        (after.services[0].tasks[0].number, after.services[0].tasks[0].addresses) =
+            (9, before.services[0].tasks[0].addresses.clone());
+        let (mut leaving, now) = (Leaving::default(), Instant::now());
+        leaving.note(&before, &after, "n1", now);
+        let tasks = leaving.linger(after, now).services[0].tasks.clone();
+        let held: Vec<_> = tasks.iter().map(|task| (&*task.name, task.addresses.len())).collect();
+        assert_eq!(held, [("web.2", 0), ("web.3", 1)]);
     }
 
     #[test]

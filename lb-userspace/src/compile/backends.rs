@@ -9,13 +9,13 @@ use lb_common::{
     row::BackendNumber,
 };
 
-use super::{BackendContents, Here, PreviousService};
+use super::{BackendContents, Here, PreviousService, targets::Target};
 use crate::model::Task;
 
-/// The backends of `tasks` by number. A task of an unknown node, which no source lets through, is
+/// The backends of `target` by number. A task of an unknown node, which no source lets through, is
 /// left out.
 pub(super) fn backends(
-    tasks: &[&Task],
+    target: &Target<'_>,
     here: Here<'_>,
     previous: Option<&PreviousService>,
 ) -> BTreeMap<BackendNumber, BackendContents> {
@@ -23,9 +23,13 @@ pub(super) fn backends(
         let peer =
             if task.node == here.node { NODE_SELF } else { *here.peers.get(task.node.as_str())? };
         let generation = generation(previous, task);
-        Some((task.number, backend(task, peer, leg(task, here), generation)))
+        let (leg, addr) = match target.network {
+            None => (leg(task, here), [0; 4]),
+            Some(network) => (None, task.addresses.get(network)?.octets()),
+        };
+        Some((task.number, BackendContents { leg, addr, ..backend(task, peer, generation) }))
     };
-    tasks.iter().filter_map(entry).collect()
+    target.tasks.iter().filter_map(entry).collect()
 }
 
 /// Whether another task had the number before, or it was free in between.
@@ -49,15 +53,15 @@ fn generation(previous: Option<&PreviousService>, task: &Task) -> u8 {
 }
 
 fn leg(task: &Task, here: Here<'_>) -> Option<V4> {
-    here.legs.get(&task.name).copied().filter(|_| task.node == here.node)
+    here.legs.gateway.get(&task.name).copied().filter(|_| task.node == here.node)
 }
 
-fn backend(task: &Task, peer: u16, leg: Option<V4>, generation: u8) -> BackendContents {
+fn backend(task: &Task, peer: u16, generation: u8) -> BackendContents {
     BackendContents {
         task: task.name.clone(),
         node: task.node.clone(),
         peer,
-        leg,
+        leg: None,
         addr: [0; 4],
         state: if task.weight == 0 { STATE_DRAINING } else { STATE_ACTIVE },
         weight: task.weight,
@@ -70,7 +74,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::compile::fixtures;
+    use crate::compile::{LocalLegs, fixtures, targets::targets};
 
     fn generation_after(holder: Option<(&str, u8)>) -> u8 {
         let held = holder.map(|(name, generation)| (7, (name.to_owned(), generation)));
@@ -90,12 +94,13 @@ mod tests {
 
     #[test]
     fn only_local_tasks_have_legs_and_weight_0_drains() {
-        let tasks = [fixtures::task("a", "n1", 1, 1), fixtures::task("b", "n2", 2, 0)];
-        let (legs, held) =
-            (["a", "b"].map(|task| (task.to_owned(), [172, 18, 0, 2])).into(), BTreeSet::new());
+        let web = fixtures::service("web", &[("a", "n1", 1), ("b", "n2", 0)]);
+        let desired = fixtures::cluster(vec![web]);
+        let gateway = ["a", "b"].map(|task| (task.to_owned(), [172, 18, 0, 2])).into();
+        let (legs, held) = (LocalLegs { gateway, ..Default::default() }, BTreeSet::new());
         let peers = BTreeMap::from([("n2", 3)]);
         let here = Here { node: "n1", legs: &legs, held: &held, peers: &peers };
-        let all = backends(&[&tasks[0], &tasks[1]], here, None);
+        let all = backends(&targets(&desired, "n1")[0], here, None);
         assert_eq!(
             (all[&1].peer, all[&1].leg, all[&1].state),
             (NODE_SELF, Some([172, 18, 0, 2]), STATE_ACTIVE)

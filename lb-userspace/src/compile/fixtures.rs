@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 
-use lb_common::backend::{STATE_ACTIVE, STATE_DRAINING};
+use lb_common::{
+    addr::V4,
+    backend::{STATE_ACTIVE, STATE_DRAINING},
+};
 
 use super::BackendContents;
 use crate::model::{
-    Cluster, DesiredState, Dns, EndpointMode, Netns, Node, ReturnMode, Scheduler, Service, Subnet,
-    Task,
+    Cluster, DesiredState, Dns, EndpointMode, Netns, Network, NetworkSubnet, Node, ReturnMode,
+    Scheduler, Service, Subnet, Task,
 };
 
 pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
@@ -26,7 +29,7 @@ pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
     DesiredState {
         cluster,
         nodes: [1, 2, 3].map(node).to_vec(),
-        networks: Vec::new(),
+        networks: networks(),
         services,
         dns: Dns::default(),
     }
@@ -48,6 +51,36 @@ pub(super) fn service(name: &str, tasks: &[(&str, &str, u16)]) -> Service {
         publish: Vec::new(),
         vips: BTreeMap::new(),
         tasks: (1..).zip(tasks).map(task).collect(),
+    }
+}
+
+/// Networks `front` with VNIs 4096 and 4097, 10.20.0.0/24 and 10.20.1.0/24, and `back`, internal,
+/// with VNI 4098 and 10.30.0.0/24.
+pub(super) fn networks() -> Vec<Network> {
+    let part = |vni, net, third| {
+        let subnet = Subnet { addr: Ipv4Addr::new(10, net, third, 0), prefix: 24 };
+        NetworkSubnet { vni, subnet, gateway: subnet.gateway() }
+    };
+    let network = |name: &str, first, further, internal| Network {
+        name: name.to_owned(),
+        first,
+        further,
+        internal,
+        mtu: None,
+    };
+    vec![
+        network("front", part(4096, 20, 0), vec![part(4097, 20, 1)], false),
+        network("back", part(4098, 30, 0), Vec::new(), true),
+    ]
+}
+
+/// Puts a service with a virtual IP into a network, and tasks {number, address} with it.
+pub(super) fn join(service: &mut Service, network: &str, vip: V4, tasks: &[(u16, V4)]) {
+    service.networks.push(network.to_owned());
+    service.vips.insert(network.to_owned(), vip.into());
+    for (number, addr) in tasks {
+        let member = service.tasks.iter_mut().filter(|task| task.number == *number);
+        member.for_each(|task| task.addresses.extend([(network.to_owned(), (*addr).into())]));
     }
 }
 

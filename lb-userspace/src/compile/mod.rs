@@ -1,11 +1,13 @@
 //! Desired state in, map contents out. Pure: no clock, no randomness, no I/O, so that every node
 //! computes alike and properties can be tested.
 //!
-//! `targets` says which services there are at a node (host-mode ports are services of their own),
-//! `indices` where they and the peers stand, `backends` who their tasks are, `rows` who owns what, `service` puts one together;
+//! `targets` says which services there are at a node (virtual IPs and host-mode ports are services of
+//! their own), `indices` where they and the peers stand, `backends` who their tasks are, `rows` who
+//! owns what, `service` puts one together; `endpoints` says who has which address in which network;
 //! `previous` carries what the maps held, so that indices, history and generations go on.
 mod backends;
 mod contents;
+mod endpoints;
 mod error;
 mod indices;
 mod previous;
@@ -34,13 +36,22 @@ use indices::assign;
 use service::service;
 use targets::targets;
 
+/// The legs of tasks that exist at a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalLegs {
+    /// Addresses of gateway legs, by task name.
+    pub gateway: BTreeMap<String, V4>,
+    /// Interface indices of the node ends of overlay legs, by names of task and network.
+    pub overlay: BTreeMap<(String, String), u32>,
+}
+
 /// What only the node itself knows.
 #[derive(Clone, Copy, Debug)]
 struct Here<'a> {
     /// This node's name.
     node: &'a str,
-    /// Addresses of the gateway legs that exist here, by task name.
-    legs: &'a BTreeMap<String, V4>,
+    /// The legs that exist here.
+    legs: &'a LocalLegs,
     /// Names of tasks that are too new elsewhere to own rows here.
     held: &'a BTreeSet<String>,
     /// Other nodes' indices into `PEERS`, by name.
@@ -49,16 +60,16 @@ struct Here<'a> {
 
 /// What the maps should hold at `node`.
 ///
-/// `legs` are the gateway legs that exist there, address by task name. `held` names tasks that get
+/// `legs` are the legs that exist there. `held` names tasks that get
 /// a backend but own no row yet, because their home node may not know them yet; where a service has
 /// no other task that takes new flows, they own rows all the same. `previous` is what the maps hold.
 ///
 /// # Errors
-/// [`CompileError`] where the cluster has more nodes or services than the maps have places.
+/// [`CompileError`] where the cluster has more of something than the maps have places.
 pub fn compile(
     desired: &DesiredState,
     node: &str,
-    legs: &BTreeMap<String, V4>,
+    legs: &LocalLegs,
     held: &BTreeSet<String>,
     previous: &Previous,
 ) -> Result<MapContents, CompileError> {
@@ -74,17 +85,18 @@ pub fn compile(
     };
     let peers = others.iter().map(contents).collect();
     let mut contents = MapContents { peers, ..Default::default() };
-    add_services(&mut contents, desired, here, &previous.services)?;
+    let services = add_services(&mut contents, desired, here, &previous.services)?;
+    endpoints::add(&mut contents, desired, here, &services)?;
     Ok(contents)
 }
 
-/// Services at their indices, and the ports that name them.
+/// Services at their indices, and the ports that name them. Returns the indices by name.
 fn add_services(
     contents: &mut MapContents,
     desired: &DesiredState,
     here: Here<'_>,
     previous: &BTreeMap<String, PreviousService>,
-) -> Result<(), CompileError> {
+) -> Result<BTreeMap<String, u16>, CompileError> {
     let targets = targets(desired, here.node);
     let known = previous.iter().map(|(name, before)| (name.clone(), before.index)).collect();
     let names = targets.iter().map(|target| target.name.clone());
@@ -96,5 +108,5 @@ fn add_services(
         contents.services.insert(index, held);
         contents.ports.extend(target.ports(index));
     }
-    Ok(())
+    Ok(indices)
 }

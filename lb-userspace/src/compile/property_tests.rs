@@ -1,11 +1,15 @@
 //! What holds for any cluster and any history of edits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use lb_common::row::{BackendNumber, Row};
+use lb_common::{
+    addr::V4,
+    endpoint::EndpointKey,
+    row::{BackendNumber, Row},
+};
 use proptest::prelude::*;
 
-use super::{MapContents, Previous, compile, fixtures};
+use super::{EndpointContents, LocalLegs, MapContents, Previous, compile, fixtures};
 use crate::{
     model::{DesiredState, Protocol, Publish, PublishMode, Scheduler, Service},
     plan::plan,
@@ -35,15 +39,26 @@ fn any_cluster() -> impl Strategy<Value = DesiredState> {
             let port = |mode| Publish { published, target: 80, protocol: Protocol::Tcp, mode };
             let publish = mode.map(port).into_iter().collect();
             let service = fixtures::service(&format!("s{name}"), &[]);
-            Service { tasks: tasks.collect(), publish, scheduler, ..service }
+            let service = Service { tasks: tasks.collect(), publish, scheduler, ..service };
+            in_front(service, name)
         });
         fixtures::cluster(services.collect())
     })
 }
 
+/// The service with even number in network `front`, with its tasks of low number.
+fn in_front(mut service: Service, name: u8) -> Service {
+    if name.is_multiple_of(2) {
+        let addr = |number: u16| [10, 20, name / 2, number as u8];
+        let members: Vec<_> = (1..6).map(|number| (number, addr(number))).collect();
+        fixtures::join(&mut service, "front", addr(200), &members);
+    }
+    service
+}
+
 fn at(node: &str, desired: &DesiredState, held: &[&str], previous: &Previous) -> MapContents {
     let held: BTreeSet<String> = held.iter().map(|&task| task.to_owned()).collect();
-    compile(desired, node, &BTreeMap::new(), &held, previous).expect("small")
+    compile(desired, node, &LocalLegs::default(), &held, previous).expect("small")
 }
 
 fn owners(rows: &[Row]) -> Vec<BackendNumber> {
@@ -58,7 +73,12 @@ fn is_closed(contents: &MapContents) -> bool {
         named.into_iter().all(|number| service.backends.contains_key(&number))
             && peers.into_iter().all(|peer| contents.peers.contains_key(&peer))
     });
-    closed && contents.ports.values().all(|port| contents.services.contains_key(&port.service))
+    let there = |service: u16| contents.services.contains_key(&service);
+    let endpoints = contents.endpoints.values().map(|held| held.endpoint);
+    closed
+        && contents.ports.values().all(|port| there(port.service))
+        && endpoints.clone().all(|endpoint| endpoint.service == 0 || there(endpoint.service))
+        && endpoints.clone().all(|at| at.node == 0 || contents.peers.contains_key(&at.node))
 }
 
 proptest! {
@@ -78,10 +98,31 @@ proptest! {
     #[test]
     fn all_nodes_agree_on_owners_and_numbers(desired in any_cluster()) {
         let [first, second] = ["n1", "n2"].map(|node| at(node, &desired, &[], &Previous::default()));
-        for service in first.services.values().filter(|service| !service.name.contains('@')) {
+        for service in first.services.values().filter(|service| !service.name.contains("@host")) {
             let twin = second.services.values().find(|twin| twin.name == service.name).expect("at both");
             prop_assert_eq!((service.seed, &service.rows), (twin.seed, &twin.rows));
             prop_assert!(service.backends.keys().eq(twin.backends.keys()));
+        }
+    }
+
+    #[test]
+    fn all_nodes_know_the_same_endpoints(desired in any_cluster()) {
+        let [first, second] = ["n1", "n2"].map(|node| at(node, &desired, &[], &Previous::default()));
+        let place = |contents: &MapContents| -> Vec<_> {
+            let endpoint = |(key, held): (&EndpointKey<V4>, &EndpointContents)| {
+                (*key, held.name.clone(), held.endpoint.kind, held.endpoint.vni, held.endpoint.mac)
+            };
+            contents.endpoints.iter().map(endpoint).collect()
+        };
+        prop_assert_eq!(place(&first), place(&second));
+        prop_assert_eq!(&first.networks, &second.networks);
+        for service in &desired.services {
+            let vips = service.vips.values();
+            let members = service.tasks.iter().flat_map(|task| task.addresses.values());
+            for addr in vips.chain(members) {
+                let known = |vni| first.endpoints.contains_key(&EndpointKey { vni, addr: addr.octets() });
+                prop_assert!(known(4096) && known(4097) && !known(4098), "{addr}");
+            }
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) fn service(
 ) -> ServiceContents {
     let seed = name_hash(hash_key, target.name.as_bytes()) as u32;
     let scheduler = scheduler(target.service);
-    let backends = backends(&target.tasks, here, previous);
+    let backends = backends(target, here, previous);
     let rows = rows(&backends, here.held, (scheduler, seed), previous);
     ServiceContents {
         name: target.name.clone(),

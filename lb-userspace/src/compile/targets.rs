@@ -1,5 +1,6 @@
-//! Which services there are at a node: each service of the cluster, and for each port in host mode
-//! one of its own that has only the node's tasks.
+//! Which services there are at a node: each service of the cluster; for each of its virtual IPs one
+//! of its own that has the tasks of that network; and for each port in host mode one that has only the
+//! node's tasks.
 
 use lb_common::port::{PublishedPort, port_index};
 
@@ -14,6 +15,8 @@ pub(super) struct Target<'a> {
     pub(super) service: &'a Service,
     /// Its tasks, with the service's numbers.
     pub(super) tasks: Vec<&'a Task>,
+    /// Of a virtual IP, its network.
+    pub(super) network: Option<&'a str>,
     /// Its ports.
     publish: Vec<Publish>,
 }
@@ -30,8 +33,17 @@ impl Target<'_> {
 
 /// All services at `node`, in the cluster's order. A service that publishes nothing is one, too.
 pub(super) fn targets<'a>(desired: &'a DesiredState, node: &str) -> Vec<Target<'a>> {
-    let both = |service| std::iter::once(everywhere(service)).chain(host_mode(service, node));
-    desired.services.iter().flat_map(both).collect()
+    let all = |service| {
+        std::iter::once(everywhere(service))
+            .chain(virtual_ips(service))
+            .chain(host_mode(service, node))
+    };
+    desired.services.iter().flat_map(all).collect()
+}
+
+/// Name of the service that a virtual IP is.
+pub(super) fn vip_name(service: &str, network: &str) -> String {
+    format!("{service}@{network}")
 }
 
 fn everywhere(service: &Service) -> Target<'_> {
@@ -40,8 +52,23 @@ fn everywhere(service: &Service) -> Target<'_> {
         name: service.name.clone(),
         service,
         tasks: service.tasks.iter().collect(),
+        network: None,
         publish: publish.copied().collect(),
     }
+}
+
+/// One target per virtual IP; a task without an address in its network is none of it.
+fn virtual_ips(service: &Service) -> impl Iterator<Item = Target<'_>> {
+    service.vips.keys().map(move |network| {
+        let tasks = service.tasks.iter().filter(|task| task.addresses.contains_key(network));
+        Target {
+            name: vip_name(&service.name, network),
+            service,
+            tasks: tasks.collect(),
+            network: Some(network),
+            publish: Vec::new(),
+        }
+    })
 }
 
 /// One target per host-mode port; none where no task of the service runs on the node.
@@ -54,6 +81,7 @@ fn host_mode<'a>(service: &'a Service, node: &str) -> Vec<Target<'a>> {
             name: format!("{}@host:{}/{}", service.name, port.published, port.protocol),
             service,
             tasks: tasks.clone(),
+            network: None,
             publish: vec![*port],
         })
         .collect()
@@ -83,5 +111,22 @@ mod tests {
         );
         let expected = PublishedPort { service: 5, target: 80, flags: 0 };
         assert_eq!(host.ports(5).collect::<Vec<_>>(), [(65536 + 8081, expected)]);
+    }
+
+    #[test]
+    fn a_virtual_ip_is_a_service_of_the_tasks_in_its_network() {
+        let mut service = fixtures::service("web", &[("a", "n1", 1), ("b", "n2", 1)]);
+        fixtures::join(&mut service, "front", [10, 20, 0, 9], &[(1, [10, 20, 0, 2])]);
+        service.publish = vec![Publish {
+            published: 80,
+            target: 80,
+            protocol: Protocol::Tcp,
+            mode: PublishMode::Ingress,
+        }];
+        let desired = fixtures::cluster(vec![service]);
+        let [web, vip] = &targets(&desired, "n3")[..] else { panic!("two targets") };
+        assert_eq!((&*web.name, web.network, web.tasks.len()), ("web", None, 2));
+        assert_eq!((&*vip.name, vip.network, vip.tasks.len()), ("web@front", Some("front"), 1));
+        assert_eq!((web.ports(1).count(), vip.ports(2).count()), (1, 0));
     }
 }

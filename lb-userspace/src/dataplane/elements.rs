@@ -70,9 +70,7 @@ impl Dataplane {
     pub fn remove_leg(&mut self, addr: V4) -> Result<bool, MapsError> {
         let index = leg_index(addr).into();
         // The first word holds the interface index: without it there is no leg.
-        let removed = self.maps.legs.set_word(index, 0, 0).map_err(MapsError::range("LEGS"))?;
-        self.maps.legs.set(index, Leg::default()).map_err(MapsError::range("LEGS"))?;
-        Ok(removed)
+        self.maps.legs.unset(index, Leg::default()).map_err(MapsError::range("LEGS"))
     }
 
     /// All legs that `LEGS` holds.

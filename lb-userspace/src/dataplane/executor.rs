@@ -26,6 +26,8 @@ impl Executor<'_> {
     /// Executes one step.
     pub(super) fn execute(&mut self, change: Change) -> Result<(), ApplyError> {
         match change {
+            Change::SetNetwork { vni, network } => self.set_network(vni, &network),
+            Change::SetEndpoint { key, endpoint } => self.set_endpoint(key, &endpoint),
             Change::SetPeer { index, peer } => self.set_peer(index, &peer),
             Change::SetBackends { service, backends } => self.set_backends(service, &backends),
             Change::SetRows { service, rows } => self.set_rows(service, &rows),
@@ -42,7 +44,9 @@ impl Executor<'_> {
             }
             Change::RemoveService { service } => self.remove_service(service),
             Change::RemoveBackends { service, numbers } => self.remove_backends(service, &numbers),
+            Change::RemoveEndpoint { key } => self.remove_endpoint(key),
             Change::RemovePeer { index } => self.remove_peer(index),
+            Change::RemoveNetwork { vni } => self.forget_network(vni),
         }
     }
 

@@ -10,7 +10,8 @@ use aya::{
 use lb_common::{
     addr::V4,
     backend::Backend,
-    info::{NodeInfo, ServiceInfo, TaskInfo, TaskKey},
+    endpoint::{Endpoint, EndpointKey, OverlayLeg},
+    info::{EndpointInfo, NetworkInfo, NodeInfo, ServiceInfo, TaskInfo, TaskKey},
     leg::Leg,
     peer::Peer,
     port::PublishedPort,
@@ -47,12 +48,20 @@ pub struct Maps {
     pub own_addrs: PinnedHash<V4, u32>,
     /// `DEVICES`: interface index -> device.
     pub devices: Devices,
+    /// `OVERLAY_LEGS`, by [`lb_common::endpoint::overlay_leg_index`].
+    pub overlay_legs: MappedArray<OverlayLeg>,
+    /// `ENDPOINTS`: who has an address in a network.
+    pub endpoints: PinnedHash<EndpointKey<V4>, Endpoint>,
     /// `SERVICE_INFO`, by service index.
     pub service_info: PinnedHash<u32, ServiceInfo>,
     /// `TASK_INFO`, by service index and backend number.
     pub task_info: PinnedHash<TaskKey, TaskInfo>,
     /// `NODE_INFO`, by peer index.
     pub node_info: PinnedHash<u32, NodeInfo>,
+    /// `NETWORK_INFO`, by VNI.
+    pub network_info: PinnedHash<u32, NetworkInfo>,
+    /// `ENDPOINT_INFO`, as `ENDPOINTS`.
+    pub endpoint_info: PinnedHash<EndpointKey<V4>, EndpointInfo>,
 }
 
 /// `DEVICES`; aya's handle, which has no `Debug`.
@@ -79,6 +88,12 @@ pub enum MapsError {
         /// Why.
         source: Box<MapError>,
     },
+    /// Two legs belong in the same element of `OVERLAY_LEGS`.
+    #[error(
+        "interfaces {0} and {1} share a place in map OVERLAY_LEGS; the leg of one must be made anew \
+         to get another index"
+    )]
+    LegsCollide(u32, u32),
     /// An index past the end of a map.
     #[error("map {map} is too small: {source}")]
     Range {
@@ -120,7 +135,11 @@ impl Maps {
             devices: devices(pins)?,
             service_info: hash(pins, "SERVICE_INFO")?,
             task_info: hash(pins, "TASK_INFO")?,
+            overlay_legs: array(pins, "OVERLAY_LEGS")?,
+            endpoints: hash(pins, "ENDPOINTS")?,
             node_info: hash(pins, "NODE_INFO")?,
+            network_info: hash(pins, "NETWORK_INFO")?,
+            endpoint_info: hash(pins, "ENDPOINT_INFO")?,
         })
     }
 }

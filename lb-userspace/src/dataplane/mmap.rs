@@ -90,16 +90,35 @@ impl<T: Pod + PartialEq> MappedArray<T> {
         (0..self.len).filter_map(|index| Some((index, self.get(index)?)))
     }
 
-    /// Writes element `index` where it differs, first word last, and says whether it did.
+    /// Writes an element that comes, where it differs, and says whether it did. The first word, which
+    /// says that the element is there, is stored last: whoever reads it finds the others.
     ///
     /// # Errors
     /// [`OutOfRange`].
     pub fn set(&self, index: u32, value: T) -> Result<bool, OutOfRange> {
+        self.store(index, value, (0..Self::WORDS).rev())
+    }
+
+    /// Writes an element that goes, as [`Self::set`] does but the first word first: whoever still reads
+    /// it finds the others as they were.
+    ///
+    /// # Errors
+    /// [`OutOfRange`].
+    pub fn unset(&self, index: u32, value: T) -> Result<bool, OutOfRange> {
+        self.store(index, value, 0..Self::WORDS)
+    }
+
+    fn store(
+        &self,
+        index: u32,
+        value: T,
+        order: impl Iterator<Item = usize>,
+    ) -> Result<bool, OutOfRange> {
         let mut buffer = [0_u64; MAX_WORDS];
         // SAFETY: the buffer has room for `T` (`WORDS` asserts it), and any bytes make a `u64`.
         unsafe { buffer.as_mut_ptr().cast::<T>().write_unaligned(value) };
         let mut written = false;
-        for word in (0..Self::WORDS).rev() {
+        for word in order {
             written |= self.set_word(index, word, buffer[word])?;
         }
         Ok(written)

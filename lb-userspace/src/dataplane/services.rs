@@ -73,7 +73,10 @@ impl Executor<'_> {
         for &number in numbers {
             if let Some(index) = range.and_then(|range| range.at(number.into())) {
                 let generation = self.maps.backends.get(index).unwrap_or_default().generation;
-                self.write_backend(index, Backend { generation, ..Default::default() })?;
+                let gone = Backend { generation, ..Default::default() };
+                let written =
+                    self.maps.backends.unset(index, gone).map_err(MapsError::range("BACKENDS"))?;
+                self.writes += usize::from(written);
             }
             self.forget_task(TaskKey { service, backend: number })?;
         }
@@ -170,6 +173,7 @@ impl Executor<'_> {
             .try_for_each(|(index, contents)| self.write_backend(index, element(contents)))
     }
 
+    /// Writes a backend that comes: its address is there before its state is.
     fn write_backend(&mut self, index: u32, backend: Backend) -> Result<(), ApplyError> {
         let written =
             self.maps.backends.set(index, backend).map_err(MapsError::range("BACKENDS"))?;

@@ -3,10 +3,12 @@
 
 use std::{collections::BTreeMap, io::ErrorKind};
 
-use aya::maps::MapError;
+use aya::{Pod, maps::MapError};
 use lb_common::{
+    addr::V4,
     backend::{Backend, STATE_NONE},
-    info::{Name, TaskInfo, TaskKey, unpack_name},
+    endpoint::{Endpoint, EndpointKey},
+    info::{Name, NetworkInfo, TaskInfo, TaskKey, unpack_name},
     leg::leg_index,
     peer::PEER_PRESENT,
     port::PublishedPort,
@@ -14,9 +16,13 @@ use lb_common::{
     service::{Range, Service},
 };
 
-use super::maps::{Maps, MapsError};
-use crate::compile::{
-    BackendContents, MapContents, PeerContents, Previous, PreviousService, ServiceContents,
+use super::maps::{Maps, MapsError, PinnedHash};
+use crate::{
+    compile::{
+        BackendContents, EndpointContents, MapContents, NetworkContents, PeerContents, Previous,
+        PreviousService, ServiceContents,
+    },
+    model::Subnet,
 };
 
 impl Maps {
@@ -31,12 +37,17 @@ impl Maps {
         let peers = self
             .peers_in_use()
             .filter_map(|(index, addr)| self.peer_contents(index, addr).transpose());
+        let endpoints = entries(&self.endpoints, "ENDPOINTS")?
+            .into_iter()
+            .map(|(key, endpoint)| Ok((key, self.endpoint_contents(&key, endpoint)?)));
+        let networks = entries(&self.network_info, "NETWORK_INFO")?.into_iter();
         let ports = self.ports.iter().filter(|(_, port)| *port != PublishedPort::default());
         Ok(MapContents {
             ports: ports.collect(),
             services: services.collect::<Result<_, MapsError>>()?,
             peers: peers.collect::<Result<_, _>>()?,
-            ..Default::default()
+            networks: networks.map(|(vni, info)| (vni, network_contents(&info))).collect(),
+            endpoints: endpoints.collect::<Result<_, MapsError>>()?,
         })
     }
 
@@ -126,6 +137,16 @@ impl Maps {
         Ok(Some((index, PeerContents { name, addr })))
     }
 
+    fn endpoint_contents(
+        &self,
+        key: &EndpointKey<V4>,
+        endpoint: Endpoint,
+    ) -> Result<EndpointContents, MapsError> {
+        let info = found(self.endpoint_info.get(key, 0), "ENDPOINT_INFO")?;
+        let name = info.map(|info| unpack_name(&info.name).to_owned()).unwrap_or_default();
+        Ok(EndpointContents { name, endpoint })
+    }
+
     pub(super) fn services_in_use(&self) -> impl Iterator<Item = (u16, Service)> + '_ {
         let in_use = |service: &Service| {
             service.scheduler != 0 || service.rows != 0 || service.backends != 0
@@ -169,6 +190,23 @@ impl Maps {
     fn task(&self, service: u16, backend: BackendNumber) -> Result<Option<TaskInfo>, MapsError> {
         found(self.task_info.get(&TaskKey { service, backend }, 0), "TASK_INFO")
     }
+}
+
+fn network_contents(info: &NetworkInfo) -> NetworkContents {
+    NetworkContents {
+        name: unpack_name(&info.name).to_owned(),
+        subnet: Subnet { addr: info.subnet.into(), prefix: info.prefix },
+        gateway: info.gateway,
+        internal: info.internal != 0,
+    }
+}
+
+/// All elements of a map that only the agent writes.
+fn entries<K: Pod, V: Pod>(
+    map: &PinnedHash<K, V>,
+    name: &'static str,
+) -> Result<Vec<(K, V)>, MapsError> {
+    map.iter().collect::<Result<_, _>>().map_err(MapsError::element("list", name))
 }
 
 /// A look-up or a removal in which a missing key is an answer and not an error.

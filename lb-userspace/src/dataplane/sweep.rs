@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use aya::Pod;
-use lb_common::{backend::NODE_SELF, info::TaskKey};
+use lb_common::{addr::V4, backend::NODE_SELF, endpoint::EndpointKey, info::TaskKey};
 
 use super::{
     apply::ApplyError,
@@ -23,7 +23,8 @@ impl Executor<'_> {
         }
         self.sweep_peers(wanted)?;
         self.sweep_services(wanted)?;
-        self.sweep_tasks(wanted)
+        self.sweep_tasks(wanted)?;
+        self.sweep_endpoints(wanted)
     }
 
     fn sweep_peers(&mut self, wanted: &MapContents) -> Result<(), ApplyError> {
@@ -64,6 +65,12 @@ impl Executor<'_> {
             service.is_some_and(|service| service.backends.contains_key(&key.backend))
         };
         held.into_iter().filter(|key| !belongs(key)).try_for_each(|key| self.forget_task(key))
+    }
+
+    fn sweep_endpoints(&mut self, wanted: &MapContents) -> Result<(), ApplyError> {
+        let held = keys(&self.maps.endpoint_info, "ENDPOINT_INFO")?;
+        let belongs = |key: &EndpointKey<V4>| wanted.endpoints.contains_key(key);
+        held.into_iter().filter(|key| !belongs(key)).try_for_each(|key| self.forget_endpoint(&key))
     }
 
     pub(super) fn forget_task(&mut self, key: TaskKey) -> Result<(), ApplyError> {

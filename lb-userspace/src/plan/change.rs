@@ -4,23 +4,40 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
+    addr::V4,
+    endpoint::EndpointKey,
     port::PublishedPort,
     row::{BackendNumber, Row},
 };
 
-use crate::compile::{BackendContents, PeerContents};
+use crate::compile::{BackendContents, EndpointContents, NetworkContents, PeerContents};
 
 /// A write to the maps. Indices are into `PEERS`, `SERVICES` and `PORTS`. Names go into the `*_INFO`
 /// maps with the element they belong to, just before it on setting and just after it on removal, so
 /// that whatever is in force can be named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// Write a subnet's element of `NETWORK_INFO`, new or changed.
+    SetNetwork {
+        /// Its VNI.
+        vni: u32,
+        /// The subnet.
+        network: NetworkContents,
+    },
     /// Write a node's element in `PEERS`, `PEER_INDEX` and `NODE_INFO`, new or changed.
     SetPeer {
         /// Index into `PEERS`.
         index: u16,
         /// The node.
         peer: PeerContents,
+    },
+    /// Write an element of `ENDPOINTS` and its name, new or changed: whoever had the address before is
+    /// replaced at once.
+    SetEndpoint {
+        /// VNI and address.
+        key: EndpointKey<V4>,
+        /// Who has it.
+        endpoint: EndpointContents,
     },
     /// Write these elements of a service's backend range, leaving its others as they are. In place
     /// where the range has their numbers (an element is two aligned words, the state in the first); else copy the range to
@@ -80,9 +97,19 @@ pub enum Change {
         /// Numbers that nobody has any more.
         numbers: BTreeSet<BackendNumber>,
     },
+    /// Remove an element of `ENDPOINTS` and its name.
+    RemoveEndpoint {
+        /// VNI and address.
+        key: EndpointKey<V4>,
+    },
     /// Zero a node's element in `PEERS`, and take it out of `PEER_INDEX` and `NODE_INFO`.
     RemovePeer {
         /// Index into `PEERS`.
         index: u16,
+    },
+    /// Remove a subnet's element of `NETWORK_INFO`.
+    RemoveNetwork {
+        /// Its VNI.
+        vni: u32,
     },
 }

@@ -4,19 +4,31 @@
 use std::collections::BTreeMap;
 
 use lb_common::{
+    addr::V4,
     backend::{NODE_SELF, STATE_ACTIVE},
+    endpoint::{ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey},
     port::PublishedPort,
     row::{BackendNumber, Row},
     service::SCHEDULER_HASH,
 };
 use proptest::prelude::*;
 
-use super::{Change, plan};
-use crate::compile::{BackendContents, MapContents, PeerContents, ServiceContents};
+use super::{Change, is_vip, plan};
+use crate::{
+    compile::{
+        BackendContents, EndpointContents, MapContents, NetworkContents, PeerContents,
+        ServiceContents,
+    },
+    model::Subnet,
+};
+
+const VNI: u32 = 4096;
 
 /// Maps as a dumb executor fills them. A service whose scheduler is 0 is not there yet.
 fn execute(maps: &mut MapContents, change: Change) {
     match change {
+        Change::SetNetwork { vni, network } => drop(maps.networks.insert(vni, network)),
+        Change::SetEndpoint { key, endpoint } => drop(maps.endpoints.insert(key, endpoint)),
         Change::SetPeer { index, peer } => drop(maps.peers.insert(index, peer)),
         Change::SetBackends { service, backends } => {
             element(maps, service).backends.extend(backends)
@@ -33,7 +45,9 @@ fn execute(maps: &mut MapContents, change: Change) {
         Change::RemoveBackends { service, numbers } => {
             element(maps, service).backends.retain(|number, _| !numbers.contains(number));
         }
+        Change::RemoveEndpoint { key } => drop(maps.endpoints.remove(&key)),
         Change::RemovePeer { index } => drop(maps.peers.remove(&index)),
+        Change::RemoveNetwork { vni } => drop(maps.networks.remove(&vni)),
     }
 }
 
@@ -55,23 +69,46 @@ fn dangling(earlier: &MapContents, later: &MapContents) -> Option<String> {
     if let Some((port, _)) = earlier.ports.iter().find(|(_, port)| !there(&port.service)) {
         return Some(format!("port {port} names no service"));
     }
+    lost_endpoint(earlier, later).or_else(|| lost_backend(earlier, later))
+}
+
+/// A virtual IP without its service, or an endpoint without its node.
+fn lost_endpoint(earlier: &MapContents, later: &MapContents) -> Option<String> {
+    let there =
+        |service: &u16| later.services.get(service).is_some_and(|service| service.scheduler != 0);
+    earlier.endpoints.iter().find_map(|(key, held)| {
+        let Endpoint { service, node, .. } = held.endpoint;
+        let no_service = is_vip(held) && !there(&service);
+        let no_node = node != NODE_SELF && !later.peers.contains_key(&node);
+        (no_service || no_node).then(|| format!("{key:?}: {held:?} names what is not there"))
+    })
+}
+
+/// A row without its backend, a backend without its node or its address.
+fn lost_backend(earlier: &MapContents, later: &MapContents) -> Option<String> {
+    let known = |addr: V4| later.endpoints.contains_key(&EndpointKey { vni: VNI, addr });
     earlier.services.iter().find_map(|(index, service)| {
         let backends = later.services.get(index).map(|service| &service.backends);
         let row_names =
             service.rows.iter().flat_map(|row| row.backends).filter(|&number| number != 0);
         let missing = |number: &BackendNumber| backends.is_none_or(|all| !all.contains_key(number));
         let peer_missing = |peer: u16| peer != NODE_SELF && !later.peers.contains_key(&peer);
-        let lost = service.backends.values().find(|backend| peer_missing(backend.peer));
+        let addr_missing = |addr: V4| addr != [0; 4] && !known(addr);
+        let lost = service
+            .backends
+            .values()
+            .find(|backend| peer_missing(backend.peer) || addr_missing(backend.addr));
         let row = reachable(earlier, *index).then(|| row_names.into_iter().find(missing)).flatten();
         row.map(|number| {
             format!("a row of service {index} names backend {number}, which is not there")
         })
-        .or_else(|| lost.map(|backend| format!("{} names a peer that is not there", backend.task)))
+        .or_else(|| lost.map(|backend| format!("{backend:?} names what is not there")))
     })
 }
 
 fn reachable(maps: &MapContents, service: u16) -> bool {
-    maps.ports.values().any(|port| port.service == service)
+    let vip = |held: &EndpointContents| is_vip(held) && held.endpoint.service == service;
+    maps.ports.values().any(|port| port.service == service) || maps.endpoints.values().any(vip)
 }
 
 /// Small but self-consistent contents: names that repeat, so that two draws have much in common.
@@ -85,7 +122,10 @@ fn any_contents() -> impl Strategy<Value = MapContents> {
     );
     let services = proptest::collection::btree_map(1_u16..5, service, 0..4);
     let ports = proptest::collection::btree_map(80_u32..86, (1_u16..5, 1_u16..4), 0..5);
-    (peers, services, ports).prop_map(|(peers, services, ports)| {
+    // Their addresses overlap with those of tasks, so that addresses change hands.
+    let vips = proptest::collection::btree_map(1_u16..5, 4_u8..9, 0..3);
+    let strategy = (peers, services, ports, vips, any::<bool>());
+    strategy.prop_map(|(peers, services, ports, vips, has_network)| {
         let peers: BTreeMap<_, _> =
             peers.into_iter().map(|(index, last)| (index, peer(last))).collect();
         let services: BTreeMap<_, _> = services
@@ -110,8 +150,40 @@ fn any_contents() -> impl Strategy<Value = MapContents> {
         let ports = ports.into_iter().filter(|(_, (service, _))| services.contains_key(service));
         let ports = ports
             .map(|(index, (service, target))| (index, PublishedPort { service, target, flags: 0 }));
-        MapContents { ports: ports.collect(), services, peers, ..Default::default() }
+        let ports = ports.collect();
+        let networks = has_network.then(network).into_iter().collect();
+        let mut contents =
+            MapContents { ports, services, peers, networks, endpoints: BTreeMap::new() };
+        vips.into_iter().for_each(|(service, last)| add_vip(&mut contents, service, last));
+        contents
     })
+}
+
+fn network() -> (u32, NetworkContents) {
+    let subnet = Subnet { addr: [10, 0, 0, 0].into(), prefix: 24 };
+    let gateway = subnet.gateway().octets();
+    (VNI, NetworkContents { name: "front".to_owned(), subnet, gateway, internal: false })
+}
+
+/// Makes a service that is there the virtual IP 10.0.0.`last`, unless a task has that address, and
+/// gives its backends addresses.
+fn add_vip(contents: &mut MapContents, service: u16, last: u8) {
+    let Some(held) = contents.services.get_mut(&service) else { return };
+    let mut tasks = BTreeMap::new();
+    for (&number, backend) in &mut held.backends {
+        backend.addr = [10, 0, 0, number as u8 + 10 * backend.generation];
+        tasks.insert(backend.addr, (ENDPOINT_TASK, backend.peer, backend.task.clone()));
+    }
+    let vip = || (ENDPOINT_VIP, NODE_SELF, held.name.clone());
+    tasks.entry([10, 0, 0, last]).or_insert_with(vip);
+    for (addr, (kind, node, name)) in tasks {
+        let endpoint = Endpoint { kind, node, service, vni: VNI, ..Default::default() };
+        let key = EndpointKey { vni: VNI, addr };
+        let taken = contents.endpoints.get(&key).is_some_and(|other| !is_vip(other));
+        if kind == ENDPOINT_TASK || !taken {
+            contents.endpoints.insert(key, EndpointContents { name, endpoint });
+        }
+    }
 }
 
 fn peer(last: u8) -> PeerContents {

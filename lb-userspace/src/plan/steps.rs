@@ -5,21 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::row::BackendNumber;
 
-use super::Change;
-use crate::compile::{MapContents, ServiceContents};
+use super::{Change, is_vip};
+use crate::compile::{EndpointContents, MapContents, ServiceContents};
 
 /// Steps between two contents in which no service index changes hands.
 pub(super) fn between(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
-    let mut steps = set_peers(current, wanted);
+    let mut steps = set_networks(current, wanted);
+    steps.extend(set_peers(current, wanted));
+    steps.extend(set_endpoints(current, wanted, |held| !is_vip(held)));
     steps.extend(set_backends(current, wanted));
     steps.extend(set_rows(current, wanted));
     steps.extend(set_services(current, wanted));
     steps.extend(set_ports(current, wanted));
+    steps.extend(set_endpoints(current, wanted, is_vip));
     steps.extend(remove_ports(current, wanted));
+    steps.extend(remove_endpoints(current, wanted, is_vip));
     steps.extend(settled(
         [remove_services(current, wanted), remove_backends(current, wanted)].concat(),
     ));
-    steps.extend(settled(remove_peers(current, wanted)));
+    steps.extend(settled(remove_endpoints(current, wanted, |held| !is_vip(held))));
+    steps.extend(settled(
+        [remove_peers(current, wanted), remove_networks(current, wanted)].concat(),
+    ));
     steps
 }
 
@@ -56,6 +63,24 @@ fn settled(mut removals: Vec<Change>) -> Vec<Change> {
         removals.insert(0, Change::Settle);
     }
     removals
+}
+
+fn set_networks(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    changed(&current.networks, &wanted.networks)
+        .map(|(vni, network)| Change::SetNetwork { vni, network: network.clone() })
+        .collect()
+}
+
+/// New and changed addresses of those that `which` picks.
+fn set_endpoints(
+    current: &MapContents,
+    wanted: &MapContents,
+    which: impl Fn(&EndpointContents) -> bool,
+) -> Vec<Change> {
+    changed(&current.endpoints, &wanted.endpoints)
+        .filter(|(_, held)| which(held))
+        .map(|(key, held)| Change::SetEndpoint { key, endpoint: held.clone() })
+        .collect()
 }
 
 fn set_peers(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
@@ -124,6 +149,22 @@ fn remove_backends(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
             (!numbers.is_empty()).then_some(Change::RemoveBackends { service, numbers })
         })
         .collect()
+}
+
+/// Addresses that nobody has any more, of those that `which` picks.
+fn remove_endpoints(
+    current: &MapContents,
+    wanted: &MapContents,
+    which: impl Fn(&EndpointContents) -> bool,
+) -> Vec<Change> {
+    gone(&current.endpoints, &wanted.endpoints)
+        .filter(|key| current.endpoints.get(key).is_some_and(&which))
+        .map(|key| Change::RemoveEndpoint { key })
+        .collect()
+}
+
+fn remove_networks(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    gone(&current.networks, &wanted.networks).map(|vni| Change::RemoveNetwork { vni }).collect()
 }
 
 fn remove_peers(current: &MapContents, wanted: &MapContents) -> Vec<Change> {

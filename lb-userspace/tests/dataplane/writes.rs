@@ -4,14 +4,23 @@ use std::collections::BTreeMap;
 
 use lb_common::{
     backend::{STATE_ACTIVE, STATE_NONE},
+    endpoint::{
+        ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey, OverlayLeg,
+        overlay_leg_index,
+    },
+    info::{EndpointInfo, pack_name},
     peer::{PEER_PRESENT, PEER_RESOLVED},
     port::PublishedPort,
     row::Row,
     service::{Range, SCHEDULER_HASH},
 };
 use lb_userspace::{
-    compile::{BackendContents, MapContents, PeerContents, ServiceContents},
-    dataplane::{Dataplane, PeerHop, Report},
+    compile::{
+        BackendContents, EndpointContents, MapContents, NetworkContents, PeerContents,
+        ServiceContents,
+    },
+    dataplane::{Dataplane, Maps, PeerHop, Pins, Report},
+    model::Subnet,
 };
 use nix::net::if_::if_nametoindex;
 
@@ -96,11 +105,78 @@ fn drift_is_repaired() {
 }
 
 #[test]
+fn networks_are_read_back_and_repaired() {
+    bed::run(|bed| {
+        let mut dataplane = bed.open().expect("opened");
+        let wanted = in_network(&[1, 2]);
+        dataplane.apply(&wanted).expect("applied");
+        assert_eq!(dataplane.maps().contents().expect("read"), wanted);
+        assert_eq!(dataplane.apply(&wanted).expect("applied"), Report::default());
+        drop(dataplane);
+
+        let maps = Maps::open(&Pins::new(bed.root())).expect("opened");
+        let Maps { mut endpoints, endpoint_info: mut names, backends, .. } = maps;
+        endpoints.remove(&key(2)).expect("was there");
+        let stranger = Endpoint { kind: ENDPOINT_TASK, ..Default::default() };
+        endpoints.insert(key(77), stranger, 0).expect("inserted");
+        names.insert(key(78), EndpointInfo { name: pack_name("nobody") }, 0).expect("inserted");
+        names.remove(&key(1)).expect("was there");
+        let index = backends.iter().find(|(_, backend)| backend.addr == [10, 20, 0, 1]);
+        backends.set_word(index.expect("there").0, 1, 0).expect("in range");
+
+        let mut restarted = bed.open().expect("opened again");
+        assert!(restarted.apply(&wanted).expect("applied").writes >= 5);
+        assert_eq!(restarted.maps().contents().expect("read"), wanted);
+        assert_eq!(restarted.maps().endpoint_info.keys().count(), 3, "two tasks, a virtual IP");
+    });
+}
+
+#[test]
+fn an_address_that_changes_hands_is_overwritten() {
+    bed::run(|bed| {
+        let mut dataplane = bed.open().expect("opened");
+        let mut wanted = in_network(&[1, 2]);
+        dataplane.apply(&wanted).expect("applied");
+        let moved = wanted.endpoints.get_mut(&key(1)).expect("there");
+        moved.name = "heir.1".into();
+        moved.endpoint.node = 1;
+        assert_eq!(dataplane.apply(&wanted).expect("applied").changes, 1);
+        assert_eq!(dataplane.maps().contents().expect("read"), wanted);
+    });
+}
+
+#[test]
+fn overlay_legs_stand_by_interface_index() {
+    bed::run(|bed| {
+        let mut dataplane = bed.open().expect("opened");
+        let leg = |ifindex| OverlayLeg {
+            ifindex,
+            vni: 4096,
+            addr: [10, 20, 0, 1],
+            mac: [2, 0x42, 10, 20, 0, 1],
+            mtu: 1450,
+            ..Default::default()
+        };
+        assert_eq!(dataplane.set_overlay_legs(&[leg(7), leg(65_600)]).expect("set"), 2);
+        assert_eq!(dataplane.set_overlay_legs(&[leg(7), leg(65_600)]).expect("set"), 0);
+        let pinned = |dataplane: &Dataplane, ifindex| {
+            dataplane.maps().overlay_legs.get(overlay_leg_index(ifindex)).map(|leg| leg.ifindex)
+        };
+        assert_eq!(pinned(&dataplane, 64), Some(65_600));
+        assert!(dataplane.set_overlay_legs(&[leg(7), leg(65_543)]).is_err(), "one place for two");
+        assert_eq!(dataplane.set_overlay_legs(&[leg(65_543)]).expect("set"), 1, "7 is gone");
+        assert_eq!(pinned(&dataplane, 7), Some(65_543));
+        assert_eq!(dataplane.retain_overlay_legs(&[65_600].into()).expect("swept"), 1);
+        assert_eq!(dataplane.overlay_legs(), [leg(65_600)]);
+    });
+}
+
+#[test]
 fn nothing_wanted_leaves_nothing() {
     bed::run(|bed| {
         let mut dataplane = bed.open().expect("opened");
         dataplane.set_node("n1", GLOBALS.node_addr).expect("set");
-        dataplane.apply(&contents(&[1, 2], 4)).expect("applied");
+        dataplane.apply(&in_network(&[1, 2])).expect("applied");
         dataplane.apply(&MapContents::default()).expect("applied");
         let maps = dataplane.maps();
         assert_eq!(maps.contents().expect("read"), MapContents::default());
@@ -108,6 +184,7 @@ fn nothing_wanted_leaves_nothing() {
         assert_eq!(maps.service_info.keys().count() + maps.task_info.keys().count(), 0);
         assert_eq!(maps.peer_index.get(&GLOBALS.node_addr, 0).expect("this node stays"), 0);
         assert_eq!((maps.peer_index.keys().count(), maps.node_info.keys().count()), (1, 1));
+        assert_eq!(maps.endpoint_info.keys().count() + maps.network_info.keys().count(), 0);
     });
 }
 
@@ -166,6 +243,37 @@ fn contents(numbers: &[u16], rows: usize) -> MapContents {
         peers: BTreeMap::from([(1, PeerContents { name: "n2".into(), addr: N2 })]),
         ..Default::default()
     }
+}
+
+/// As [`contents`], and `web` again as the virtual IP 10.20.0.9 of network `front`, with tasks at
+/// 10.20.0.NUMBER.
+fn in_network(numbers: &[u16]) -> MapContents {
+    let mut contents = contents(numbers, 4);
+    let mut vip = ServiceContents { name: "web@front".into(), ..contents.services[&1].clone() };
+    for (&number, backend) in &mut vip.backends {
+        (backend.leg, backend.addr) = (None, [10, 20, 0, number as u8]);
+    }
+    let endpoint = |kind, service| Endpoint { kind, vni: 4096, service, ..Default::default() };
+    let mut add = |last, name: &str, endpoint| {
+        contents.endpoints.insert(key(last), EndpointContents { name: name.into(), endpoint });
+    };
+    vip.backends.iter().for_each(|(&number, backend)| {
+        let task = Endpoint { node: backend.peer, ..endpoint(ENDPOINT_TASK, 2) };
+        add(number as u8, &backend.task, task);
+    });
+    add(9, "web", endpoint(ENDPOINT_VIP, 2));
+    let known = EndpointContents { name: String::new(), endpoint: endpoint(ENDPOINT_NETWORK, 0) };
+    contents.endpoints.insert(EndpointKey { vni: 4096, addr: [0; 4] }, known);
+    let subnet = Subnet { addr: [10, 20, 0, 0].into(), prefix: 24 };
+    let gateway = subnet.gateway().octets();
+    let network = NetworkContents { name: "front".into(), subnet, gateway, internal: true };
+    contents.networks.insert(4096, network);
+    contents.services.insert(2, vip);
+    contents
+}
+
+fn key(last: u8) -> EndpointKey<[u8; 4]> {
+    EndpointKey { vni: 4096, addr: [10, 20, 0, last] }
 }
 
 /// Ranges of service 1: rows and backends.
