@@ -3,7 +3,7 @@
 
 use lb_common::{
     addr::V4,
-    backend::{Backend, NODE_SELF},
+    backend::{Backend, NODE_SELF, STATE_ACTIVE},
     drops::Reason,
     flow::NAT_DIRECT,
     leg::{Leg, leg_index},
@@ -52,7 +52,7 @@ pub fn route<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
     };
     let opens = opens(arrival.parsed);
     let Some(owner) = backend(tables, service, arrival.row.owner()) else {
-        return if opens { refuse(arrival, Reason::TaskGone) } else { follow(tables, arrival) };
+        return if opens { begin(tables, arrival) } else { follow(tables, arrival) };
     };
     if owner.node != NODE_SELF && !arrival.tunnelled {
         return Verdict::forward(owner.node, arrival.row, arrival.entry_addr);
@@ -96,18 +96,38 @@ fn local_leg<T: Tables>(tables: &T, backend: &Backend) -> Option<Leg> {
     tables.leg(backend.leg)
 }
 
-/// A SYN or datagram goes to the owner and to nobody else.
+/// A SYN or datagram goes to the owner. Where that one is not here yet, since other nodes heard of it
+/// before its own did, it goes to the newest former owner that still takes new flows; what follows
+/// finds it there by its second chance.
 #[inline(never)]
 fn begin<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
     let Some(service) = tables.service(arrival.port.service) else {
         return Verdict::drop(Reason::Internal);
     };
-    let owner = backend(tables, service, arrival.row.owner());
-    let Some(leg) = owner.and_then(|owner| local_leg(tables, &owner)) else {
-        return refuse(arrival, Reason::TaskGone);
-    };
-    match open(tables, &home_flow(arrival, service), &leg).port() {
-        Some(port) => deliver(tables, arrival, &leg, port),
+    let mut row = arrival.row;
+    let mut step = 0;
+    while step < ROW_LEN && row.owner() != 0 {
+        if let Some(owner) = backend(tables, service, row.owner())
+            && (step == 0 || owner.state == STATE_ACTIVE)
+        {
+            if owner.node != NODE_SELF && (step != 0 || !arrival.tunnelled) {
+                return forward(tables, arrival, owner.node, row, step);
+            }
+            if let Some(leg) = local_leg(tables, &owner) {
+                return admit(tables, arrival, service, &leg);
+            }
+        }
+        row = row.rest();
+        step += 1;
+    }
+    refuse(arrival, Reason::TaskGone)
+}
+
+/// A new flow of a task here.
+#[inline(always)]
+fn admit<T: Tables>(tables: &T, arrival: &Arrival<'_>, service: &Service, leg: &Leg) -> Verdict {
+    match open(tables, &home_flow(arrival, service), leg).port() {
+        Some(port) => deliver(tables, arrival, leg, port),
         None => Verdict::drop(Reason::ClashExhausted),
     }
 }

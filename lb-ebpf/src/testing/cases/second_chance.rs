@@ -1,6 +1,6 @@
 //! A segment whose flow the owner does not know: on along the row, or no.
 
-use lb_common::drops::Reason;
+use lb_common::{backend::STATE_DRAINING, drops::Reason};
 
 use super::{
     Case,
@@ -8,7 +8,11 @@ use super::{
     home::{at_a, at_task, to_web},
     wire::forward,
 };
-use crate::{headers::ACK, tables::Socket, testing::*};
+use crate::{
+    headers::{ACK, SYN},
+    tables::Socket,
+    testing::*,
+};
 
 pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     let world = World::small(*on);
@@ -18,6 +22,8 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
         from_the_socket(&world, on),
         owner_elsewhere(&world, on),
         quiet(&world),
+        not_here_yet(&world, on),
+        not_known_yet(&world, on),
     ]
 }
 
@@ -65,6 +71,29 @@ fn owner_elsewhere(world: &World, on: &Interfaces) -> Case {
         world,
     )
     .sends(Nic, &by_2(row([ON_3, ON_2])), on.nic, &out)
+}
+
+/// Other nodes have heard of task A before its own node has made its leg.
+fn not_here_yet(world: &World, on: &Interfaces) -> Case {
+    let mut world = world.clone();
+    world.backend_mut(WEB, A).leg = 99;
+    let syn = to_web().to((NODE_2, WEB_PORT)).flags(SYN);
+    let frame = |numbers| forward(NODE_2, NODE, numbers, NODE_2, &syn.bytes());
+    let out = forward(NODE, NODE_3, row([ON_3]), NODE_2, &syn.bytes());
+    let at_b = at_task(&syn, (TASK_B, WEB_TARGET)).bytes();
+    Case::new("a new flow whose owner has no leg yet goes to the newest former owner", &world)
+        .sends(Nic, &frame(row([A, ON_3])), on.nic, &out)
+        .sends(Nic, &frame(row([A, B, ON_3])), on.legs[1], &at_b)
+}
+
+fn not_known_yet(world: &World, on: &Interfaces) -> Case {
+    let mut world = world.clone();
+    world.backend_mut(WEB, ON_2).state = STATE_DRAINING;
+    let syn = to_web().to((NODE_2, WEB_PORT)).flags(SYN);
+    let frame = forward(NODE_2, NODE, row([999, ON_2, ON_3]), NODE_2, &syn.bytes());
+    let out = forward(NODE, NODE_3, row([ON_3]), NODE_2, &syn.bytes());
+    Case::new("so does one whose owner is not known yet, past those that drain", &world)
+        .sends(Nic, &frame, on.nic, &out)
 }
 
 fn quiet(world: &World) -> Case {
