@@ -167,7 +167,8 @@ pub struct FragKey<A: Address> {
     pub id: [u8; 2],
     /// IP protocol.
     pub proto: u8,
-    /// 0 where the fragment came from a wire or a tunnel as the client sent it, 1 from a task.
+    /// Where it was seen: 0 as a client of the mesh sent it, 1 as a task answered it, 2 as the answer
+    /// came back to the entry node, 3 as a task sent it into an overlay network.
     pub side: u8,
 }
 

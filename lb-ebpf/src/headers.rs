@@ -2,11 +2,13 @@
 //! where it fits; its Ethernet header has alignment 2 and its TCP header hides the flags in a
 //! bitfield, so those two are here.
 
-use lb_common::addr::Mac;
+use lb_common::addr::{Mac, V4};
 pub use network_types::{ip::Ipv4Hdr, udp::UdpHdr, vxlan::VxlanHdr};
 
 /// EtherType of IPv4 (RFC 894).
 pub const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
+/// EtherType of ARP (RFC 826).
+pub const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
 /// Version 4, five words: an IPv4 header without options.
 pub const IPV4_PLAIN: u8 = 0x45;
 
@@ -75,6 +77,35 @@ pub struct Icmp {
     pub rest: [u8; 4],
 }
 
+/// ARP (RFC 826) for IPv4 over Ethernet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arp {
+    /// [`ARP_IPV4`] where the rest is as this type has it.
+    pub format: [u8; 6],
+    /// [`ARP_REQUEST`] or [`ARP_REPLY`].
+    pub operation: [u8; 2],
+    /// Ethernet address of who sends it.
+    pub sender_mac: Mac,
+    /// Address of who sends it; zeros in a probe (RFC 5227).
+    pub sender: V4,
+    /// Ethernet address of whom it is about; anything in a request.
+    pub target_mac: Mac,
+    /// Address of whom it is about.
+    pub target: V4,
+}
+
+/// Ethernet, IPv4, and the lengths of their addresses.
+pub const ARP_IPV4: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
+/// Who has this address?
+pub const ARP_REQUEST: [u8; 2] = [0, 1];
+/// I have.
+pub const ARP_REPLY: [u8; 2] = [0, 2];
+
+/// ICMP echo request.
+pub const ICMP_ECHO_REQUEST: u8 = 8;
+/// ICMP echo reply.
+pub const ICMP_ECHO_REPLY: u8 = 0;
 /// ICMP destination unreachable.
 pub const ICMP_UNREACHABLE: u8 = 3;
 /// ICMP time exceeded.
@@ -96,4 +127,4 @@ macro_rules! header {
     };
 }
 
-header!(Eth: 14, Ipv4Hdr: 20, UdpHdr: 8, VxlanHdr: 8, Tcp: 20, Icmp: 8, [u8; 2]: 2, [u8; 4]: 4, [u8; 6]: 6, [u8; 8]: 8);
+header!(Eth: 14, Ipv4Hdr: 20, UdpHdr: 8, VxlanHdr: 8, Tcp: 20, Icmp: 8, Arp: 28, [u8; 2]: 2, [u8; 4]: 4, [u8; 6]: 6, [u8; 8]: 8);

@@ -1,10 +1,11 @@
 //! The data plane: packet logic that runs in the kernel, in tests and in benchmarks alike.
 //!
 //! One way through: [`packet`] bytes -> [`parse`] facts -> [`decide`] with [`tables`] ->
-//! [`verdict`] -> [`rewrite`] -> `kernel`, which is all that knows about BPF contexts and helpers
+//! [`verdict`] (in overlay networks [`carriage`]) -> [`rewrite`] -> `kernel`, which is all that knows about BPF contexts and helpers
 //! and exists only for the BPF target. `testing` runs the same without a kernel.
 #![cfg_attr(target_arch = "bpf", no_std)]
 
+pub mod carriage;
 pub mod checksum;
 pub mod decide;
 pub mod headers;

@@ -7,7 +7,7 @@ mod programs {
         macros::{cgroup_sock_addr, classifier, xdp},
         programs::{SockAddrContext, TcContext, XdpContext},
     };
-    use lb_ebpf::kernel::{arrive, skb, sock, xdp as node};
+    use lb_ebpf::kernel::{arrive, overlay, skb, sock, xdp as node};
 
     /// On the node's NICs: clients of published ports, tunnel frames.
     #[xdp]
@@ -25,6 +25,12 @@ mod programs {
     #[classifier]
     fn tc_client(ctx: TcContext) -> i32 {
         skb::run_client(&ctx)
+    }
+
+    /// On the node end of a task's overlay leg: all that the task sends into the network.
+    #[classifier]
+    fn tc_overlay(ctx: TcContext) -> i32 {
+        overlay::run(&ctx)
     }
 
     /// On the node's NICs, behind XDP: replies that have to wait for ARP.

@@ -46,9 +46,11 @@ pub enum Kind {
     /// An ICMP error; addresses, ports and protocol are those of the quoted packet, turned round,
     /// so that they name the flow in the direction in which the error travels.
     IcmpError,
+    /// Any other IPv4 packet, of which only the addresses are known ([`other`]).
+    Other,
 }
 
-/// The facts about one IPv4 packet without options.
+/// The facts about one IPv4 packet, without options where there are ports.
 #[repr(C, align(4))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parsed {
@@ -77,6 +79,24 @@ pub struct Parsed {
     pub fragment: Fragment,
     /// Zero: padding would be uninitialised.
     pub reserved: u16,
+}
+
+impl Parsed {
+    /// Facts about no packet yet.
+    pub const NOTHING: Self = Self {
+        src: [0; 4],
+        dst: [0; 4],
+        src_port: [0; 2],
+        dst_port: [0; 2],
+        id: [0; 2],
+        total_len: 0,
+        segment_len: 0,
+        kind: Kind::Other,
+        proto: 0,
+        flags: 0,
+        fragment: Fragment::Whole,
+        reserved: 0,
+    };
 }
 
 /// What parsing can end with.
@@ -115,8 +135,17 @@ pub fn parse<const BASE: usize>(packet: &Packet<'_>) -> Parse {
     }
 }
 
+/// What an IPv4 header alone says, for what [`parse`] leaves to others.
 #[inline(always)]
-fn fragment_of(field: [u8; 2]) -> Fragment {
+#[must_use]
+pub fn other(ip: &Ipv4Hdr) -> Parsed {
+    Parsed { kind: Kind::Other, ..facts(ip, fragment_of(ip.frags), [0; 2], [0; 2], 0) }
+}
+
+/// Reads the flags and the offset of an IPv4 header.
+#[inline(always)]
+#[must_use]
+pub fn fragment_of(field: [u8; 2]) -> Fragment {
     match (u16::from_be_bytes(field) & 0x1fff, field[0] & 0x20) {
         (0, 0) => Fragment::Whole,
         (0, _) => Fragment::First,

@@ -18,7 +18,7 @@ pub(super) enum Side {
     Task = 1,
     /// As it came back to its entry node through the tunnel.
     Entry = 2,
-    /// As it came to a task's overlay leg.
+    /// In an overlay network, as its task sent it.
     Overlay = 3,
 }
 

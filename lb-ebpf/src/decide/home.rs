@@ -214,12 +214,17 @@ pub(super) fn too_big(parsed: &Parsed, mtu: u16, entry: u16) -> Verdict {
 /// §3.2.2), nor a fragment without ports.
 #[inline(always)]
 pub fn refuse(arrival: &Arrival<'_>, reason: Reason) -> Verdict {
-    let parsed = arrival.parsed;
-    let silent = parsed.kind == Kind::IcmpError
-        || parsed.fragment == Fragment::Later
-        || (parsed.kind == Kind::Tcp && parsed.flags & RST != 0);
-    if silent {
-        return Verdict::drop(reason);
+    if is_answerable(arrival.parsed) {
+        Verdict::refuse(reason, arrival.entry)
+    } else {
+        Verdict::drop(reason)
     }
-    Verdict::refuse(reason, arrival.entry)
+}
+
+/// Whether a packet may be answered with a RST or an ICMP error.
+#[inline(always)]
+pub(super) fn is_answerable(parsed: &Parsed) -> bool {
+    parsed.kind != Kind::IcmpError
+        && parsed.fragment != Fragment::Later
+        && !(parsed.kind == Kind::Tcp && parsed.flags & RST != 0)
 }

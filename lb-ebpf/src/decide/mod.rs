@@ -2,9 +2,10 @@
 //! file per path, nothing written to packets here.
 //!
 //! `ingress` is what a NIC receives, `leg` what a task sends, `client` the part of that which goes to
-//! published ports; `entry` finds the row, `home` the task, `slot` the translation; `vip` is the virtual
-//! IPs of overlay networks.
+//! published ports; `entry` finds the row, `home` the task, `slot` the translation. `overlay` is what a
+//! task sends into an overlay network, `arrive` what other nodes' tasks send there, `vip` the virtual IPs.
 
+mod arp;
 pub mod arrive;
 pub mod client;
 pub mod entry;
@@ -12,6 +13,7 @@ mod frag;
 pub mod home;
 pub mod ingress;
 pub mod leg;
+pub mod overlay;
 mod slot;
 mod snat;
 pub mod vip;

@@ -5,24 +5,20 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_F_ADJ_ROOM_FIXED_GSO, tcx_action_base::TCX_NEXT},
-    helpers::generated::{bpf_redirect_peer, bpf_skb_change_type},
     programs::TcContext,
 };
 use lb_common::{addr::V4, drops::Reason, wire::OUTER_LEN};
 
 use super::{
     Kernel,
-    skb::{Outcome, adjust_room, finish},
     skb_nat::{inner_packet, packet, translate, view},
+    tcx::{Outcome, adjust_room, finish, into_peer},
 };
 use crate::{
     decide::arrive::{Receiver, answers, inner as facts, overlay_frame, receiver},
     headers::Eth,
     verdict::Nat,
 };
-
-/// `PACKET_HOST`, include/uapi/linux/if_packet.h.
-const PACKET_HOST: u32 = 0;
 
 /// The program.
 #[inline(always)]
@@ -63,9 +59,5 @@ fn unpack(ctx: &TcContext) -> Result<(), Reason> {
 #[inline(always)]
 fn into_leg(ctx: &TcContext, receiver: &Receiver, inner: &Eth) -> Outcome {
     view(ctx).write(0, &Eth { dst: receiver.mac, ..*inner }).ok_or(Reason::Internal)?;
-    // A packet that the NIC took for another host's would be dropped by the task's stack.
-    // SAFETY: the running program's context; no packet pointer is alive.
-    unsafe { bpf_skb_change_type(ctx.skb.skb, PACKET_HOST) };
-    // SAFETY: no pointers.
-    Ok(unsafe { bpf_redirect_peer(receiver.ifindex, 0) } as i32)
+    into_peer(ctx, receiver.ifindex)
 }

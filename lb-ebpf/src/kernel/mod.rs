@@ -6,8 +6,10 @@ mod fib;
 mod output;
 mod skb_nat;
 mod tables;
+mod tcx;
 mod trace;
 
+pub mod overlay;
 pub mod skb;
 pub mod sock;
 pub mod xdp;

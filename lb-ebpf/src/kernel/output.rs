@@ -44,6 +44,17 @@ pub(super) fn reply(kernel: &Kernel, parsed: &Parsed, inner_len: u16) -> Tunnel 
     Tunnel { vni: kernel.mesh_vni() + 1, macs: REPLY_MACS, ..tunnel(kernel, parsed, inner_len) }
 }
 
+/// A frame of an overlay network, with the VNI and the inner MAC addresses that it has there.
+#[inline(always)]
+pub(super) fn overlay(
+    kernel: &Kernel,
+    parsed: &Parsed,
+    inner_len: u16,
+    (vni, macs): (u32, (Mac, Mac)),
+) -> Tunnel {
+    Tunnel { vni, macs, ..tunnel(kernel, parsed, inner_len) }
+}
+
 #[inline(always)]
 fn tunnel(kernel: &Kernel, parsed: &Parsed, inner_len: u16) -> Tunnel {
     Tunnel {

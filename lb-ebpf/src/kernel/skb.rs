@@ -1,25 +1,18 @@
 //! tcx on the host end of gateway legs (what tasks send) and on the NIC (what XDP could not finish):
 //! carries out what `decide` concluded.
 
-use aya_ebpf::{
-    EbpfContext as _,
-    bindings::{
-        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-        bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
-        tcx_action_base::{TCX_DROP, TCX_NEXT},
-    },
-    helpers::generated::{
-        bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_tail,
-    },
-    programs::TcContext,
-};
-use lb_common::{addr::Mac, drops::Reason, wire::OUTER_LEN};
+use aya_ebpf::{EbpfContext as _, bindings::tcx_action_base::TCX_NEXT, programs::TcContext};
+use lb_common::{drops::Reason, wire::OUTER_LEN};
 
 use super::{
     Kernel,
     fib::{NextHop, next_hop},
     output,
-    skb_nat::{clamp, inner_packet, packet, translate, view},
+    skb_nat::{clamp, inner_packet, packet, translate},
+    tcx::{
+        Outcome, TCP_OVERHEAD, adjust_room, finish, ifindex, inner_len, into_tunnel, is_whole,
+        send, send_by_neighbour, unreachable_back,
+    },
     trace::tell,
 };
 use crate::{
@@ -28,33 +21,11 @@ use crate::{
         ingress::{Arriving, Inner, is_mesh, replied, sort, unwrap},
         leg::{LegPacket, is_forged, leg, trespasses},
     },
-    headers::{ETHERTYPE_IPV4, Eth, SYN},
-    parse::{ETH_LEN, Kind, Parsed},
-    rewrite::{
-        refusal::{ICMP_LEN, ICMP_ROOM, unreachable},
-        tunnel::{Tunnel, TunnelHeader},
-    },
+    headers::SYN,
+    parse::{Kind, Parsed},
     tables::Tables,
     verdict::{Action, Nat, Verdict},
 };
-
-/// What an executor ends with: a tcx action, or why the packet was dropped.
-pub(super) type Outcome = Result<i32, Reason>;
-
-/// `BPF_F_ADJ_ROOM_ENCAP_L2_ETH`, include/uapi/linux/bpf.h.
-const ENCAP_L2_ETH: u64 = 1 << 6;
-/// `BPF_F_ADJ_ROOM_ENCAP_L2(14)`: the inner Ethernet header. With the 22 that one would expect
-/// (VXLAN included) large TCP packets stall.
-const ENCAP_L2: u64 = 14 << 56;
-/// How a packet gets outer headers. `FIXED_GSO`: segments keep their length, since legs have the MTU
-/// that the tunnel carries; otherwise the kernel makes TCP's smaller than need be, and refuses UDP's,
-/// which are datagrams (`UDP_SEGMENT`).
-const ENCAP: u64 =
-    (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_FIXED_GSO) as u64
-        | ENCAP_L2_ETH
-        | ENCAP_L2;
-/// IPv4 and TCP header, which an MSS does not count.
-const TCP_OVERHEAD: u16 = 40;
 
 /// The first program on a leg: replies, and what may not leave.
 #[inline(always)]
@@ -87,19 +58,6 @@ pub fn run_client(ctx: &TcContext) -> i32 {
     }
 }
 
-#[inline(always)]
-fn ifindex(ctx: &TcContext) -> u32 {
-    // SAFETY: a field of the running program's context.
-    unsafe { (*ctx.skb.skb).ifindex }
-}
-
-/// Whether the packet goes out as it is, not cut into segments first.
-#[inline(always)]
-fn is_whole(ctx: &TcContext) -> bool {
-    // SAFETY: a field of the running program's context.
-    unsafe { (*ctx.skb.skb).gso_size == 0 }
-}
-
 /// The program on the NIC: replies whose client's Ethernet address XDP did not find.
 #[inline(always)]
 pub fn run_node(ctx: &TcContext) -> i32 {
@@ -119,22 +77,11 @@ pub fn run_node(ctx: &TcContext) -> i32 {
     }
 }
 
-#[inline(always)]
-pub(super) fn finish(kernel: &Kernel, outcome: Outcome) -> i32 {
-    match outcome {
-        Ok(action) => action,
-        Err(reason) => {
-            kernel.count(reason);
-            TCX_DROP
-        }
-    }
-}
-
 /// Carries out what was decided; a function of its own, so that no chain of calls needs more than
 /// 512 bytes of stack.
 #[inline(never)]
 fn answer(ctx: &TcContext, verdict: &Verdict, parsed: &Parsed) -> i32 {
-    tell(ctx, verdict, parsed);
+    tell(ctx, parsed, verdict.action as u8, verdict.index);
     let kernel = Kernel::new(ctx.as_ptr());
     finish(&kernel, reply(ctx, &kernel, verdict, parsed))
 }
@@ -160,7 +107,7 @@ fn reply(ctx: &TcContext, kernel: &Kernel, verdict: &Verdict, parsed: &Parsed) -
 /// Carries out what was decided about a task's own connection.
 #[inline(never)]
 fn enter(ctx: &TcContext, client: &TaskClient, verdict: &Verdict) -> i32 {
-    tell(ctx, verdict, &client.parsed);
+    tell(ctx, &client.parsed, verdict.action as u8, verdict.index);
     let kernel = Kernel::new(ctx.as_ptr());
     let outcome = match verdict.action {
         Action::Pass => Ok(TCX_NEXT),
@@ -202,12 +149,6 @@ fn to_client(ctx: &TcContext, nat: &Nat) -> Outcome {
     }
 }
 
-/// Of a packet that is cut into segments later, the kernel corrects the lengths then.
-#[inline(always)]
-fn inner_len(ctx: &TcContext) -> u16 {
-    (ctx.len() as usize - ETH_LEN) as u16
-}
-
 /// A SYN+ACK tells the client what the mesh carries.
 #[inline(always)]
 fn clamp_answer(ctx: &TcContext, kernel: &Kernel, parsed: &Parsed) -> Result<(), Reason> {
@@ -220,14 +161,6 @@ fn clamp_answer(ctx: &TcContext, kernel: &Kernel, parsed: &Parsed) -> Result<(),
     }
 }
 
-#[inline(always)]
-fn into_tunnel(ctx: &TcContext, kernel: &Kernel, peer: u16, tunnel: &Tunnel) -> Outcome {
-    let peer = output::resolved(kernel, peer).ok_or(Reason::NoNextHop)?;
-    adjust_room(ctx, OUTER_LEN as i32, ENCAP)?;
-    TunnelHeader::new(&peer, tunnel).store(&view(ctx)).ok_or(Reason::Internal)?;
-    redirect(peer.ifindex)
-}
-
 /// A refused UDP datagram of a task gets its ICMP error; of a TCP segment the kernel, which has the
 /// port reserved but does not listen, says RST itself.
 #[inline(always)]
@@ -236,14 +169,7 @@ fn refuse(ctx: &TcContext, kernel: &Kernel, verdict: &Verdict, parsed: &Parsed) 
     if parsed.kind == Kind::Tcp && verdict.action == Action::Refuse {
         return Ok(TCX_NEXT);
     }
-    let eth = view(ctx).read::<Eth>(0).ok_or(Reason::Internal)?;
-    adjust_room(ctx, ICMP_ROOM as i32, 0)?;
-    unreachable(&view(ctx), verdict.mtu).ok_or(Reason::Internal)?;
-    // SAFETY: the running program's context; packet pointers are derived anew afterwards.
-    if unsafe { bpf_skb_change_tail(ctx.skb.skb, ICMP_LEN as u32, 0) } != 0 {
-        return Err(Reason::Internal);
-    }
-    send(ctx, (eth.src, eth.dst), ifindex(ctx))
+    unreachable_back(ctx, verdict.mtu)
 }
 
 #[inline(always)]
@@ -254,34 +180,5 @@ fn unpack(ctx: &TcContext, parsed: &Parsed) -> Outcome {
             send_by_neighbour(ifindex)
         }
         NextHop::None => Err(Reason::NoNextHop),
-    }
-}
-
-#[inline(always)]
-fn send(ctx: &TcContext, macs: (Mac, Mac), ifindex: u32) -> Outcome {
-    let eth = Eth { dst: macs.0, src: macs.1, ether_type: ETHERTYPE_IPV4 };
-    view(ctx).write(0, &eth).ok_or(Reason::Internal)?;
-    redirect(ifindex)
-}
-
-#[inline(always)]
-fn redirect(ifindex: u32) -> Outcome {
-    // SAFETY: no pointers.
-    Ok(unsafe { bpf_redirect(ifindex, 0) } as i32)
-}
-
-/// Sends by the kernel's neighbour table, which asks by ARP and keeps the packet meanwhile.
-#[inline(always)]
-fn send_by_neighbour(ifindex: u32) -> Outcome {
-    // SAFETY: no parameters block: the kernel takes the next hop from its routes.
-    Ok(unsafe { bpf_redirect_neigh(ifindex, core::ptr::null_mut(), 0, 0) } as i32)
-}
-
-#[inline(always)]
-pub(super) fn adjust_room(ctx: &TcContext, delta: i32, flags: u64) -> Result<(), Reason> {
-    // SAFETY: the running program's context; packet pointers are derived anew afterwards.
-    match unsafe { bpf_skb_adjust_room(ctx.skb.skb, delta, BPF_ADJ_ROOM_MAC, flags) } {
-        0 => Ok(()),
-        _ => Err(Reason::Internal),
     }
 }

@@ -4,12 +4,12 @@
 
 use aya_ebpf::EbpfContext;
 
-use crate::{parse::Parsed, verdict::Verdict};
+use crate::parse::Parsed;
 
-/// Tells what was decided about a packet.
+/// Tells what was decided about a packet: the number of the action, and the peer or leg.
 #[cfg(feature = "trace")]
 #[inline(never)]
-pub(super) fn tell<C: EbpfContext>(ctx: &C, verdict: &Verdict, parsed: &Parsed) -> bool {
+pub(super) fn tell<C: EbpfContext>(ctx: &C, parsed: &Parsed, action: u8, index: u16) -> bool {
     aya_log_ebpf::info!(
         ctx,
         "{:i}:{} -> {:i}:{} proto {} flags {:x}: action {} index {}",
@@ -19,8 +19,8 @@ pub(super) fn tell<C: EbpfContext>(ctx: &C, verdict: &Verdict, parsed: &Parsed) 
         u16::from_be_bytes(parsed.dst_port),
         parsed.proto,
         parsed.flags,
-        verdict.action as u8,
-        verdict.index
+        action,
+        index
     );
     true
 }
@@ -28,6 +28,6 @@ pub(super) fn tell<C: EbpfContext>(ctx: &C, verdict: &Verdict, parsed: &Parsed) 
 /// Tells nothing.
 #[cfg(not(feature = "trace"))]
 #[inline(always)]
-pub(super) fn tell<C: EbpfContext>(_ctx: &C, _verdict: &Verdict, _parsed: &Parsed) -> bool {
+pub(super) fn tell<C: EbpfContext>(_ctx: &C, _parsed: &Parsed, _action: u8, _index: u16) -> bool {
     false
 }

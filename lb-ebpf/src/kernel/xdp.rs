@@ -81,7 +81,7 @@ fn run_tunnel(ctx: &XdpContext, outer: u32) -> u32 {
 /// Carries out a decision.
 #[inline(always)]
 fn conclude(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool) -> u32 {
-    tell(ctx, verdict, parsed);
+    tell(ctx, parsed, verdict.action as u8, verdict.index);
     let kernel = Kernel::new(ctx.as_ptr());
     finish(&kernel, carry_out(ctx, verdict, parsed, tunnelled))
 }

@@ -38,7 +38,7 @@ pub fn plan(parsed: &Parsed, nat: &Nat) -> Plan {
 #[must_use]
 pub fn check_offset(parsed: &Parsed) -> Option<usize> {
     match (parsed.kind, parsed.fragment) {
-        (_, Fragment::Later) | (Kind::IcmpError, _) => None,
+        (_, Fragment::Later) | (Kind::IcmpError | Kind::Other, _) => None,
         (Kind::Tcp, _) => Some(16),
         (Kind::Udp, _) => Some(6),
     }

@@ -21,17 +21,37 @@ pub const ICMP_ROOM: usize = IP_LEN + 8;
 pub const ICMP_LEN: usize = QUOTE_L4 + 8;
 const TTL: u8 = 64;
 
-/// Turns a TCP segment into the RST that answers it (RFC 9293 §3.10.7.1); the frame must then be
-/// cut to [`RESET_LEN`].
+/// The RST that answers a TCP segment (RFC 9293 §3.10.7.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Reset {
+    ip: Ipv4Hdr,
+    tcp: Tcp,
+}
+
+impl Reset {
+    /// The answer to the segment in this frame.
+    #[inline(always)]
+    #[must_use]
+    pub fn to(packet: &Packet<'_>) -> Option<Self> {
+        let ip = packet.read::<Ipv4Hdr>(ETH_LEN)?;
+        let answer = answer_to(&ip, &packet.read::<Tcp>(L4)?);
+        let ip = ip_back(&ip, TCP, IP_LEN as u16 + 20);
+        let check = tcp_sum(&answer, &ip).checksum();
+        Some(Self { ip, tcp: Tcp { check, ..answer } })
+    }
+
+    /// Writes it into a frame of [`RESET_LEN`] bytes.
+    #[inline(always)]
+    pub fn store(&self, packet: &Packet<'_>) -> Option<()> {
+        packet.write(L4, &self.tcp)?;
+        packet.write(ETH_LEN, &self.ip)
+    }
+}
+
+/// Turns a TCP segment into the RST that answers it; the frame must then be cut to [`RESET_LEN`].
 #[inline(always)]
 pub fn reset(packet: &Packet<'_>) -> Option<()> {
-    let ip = packet.read::<Ipv4Hdr>(ETH_LEN)?;
-    let tcp = packet.read::<Tcp>(L4)?;
-    let answer = answer_to(&ip, &tcp);
-    let new_ip = ip_back(&ip, TCP, IP_LEN as u16 + 20);
-    let sum = tcp_sum(&answer, &new_ip);
-    packet.write(L4, &Tcp { check: sum.checksum(), ..answer })?;
-    packet.write(ETH_LEN, &new_ip)
+    Reset::to(packet)?.store(packet)
 }
 
 #[inline(always)]
@@ -68,10 +88,10 @@ fn tcp_sum(tcp: &Tcp, ip: &Ipv4Hdr) -> Sum {
         .add2([tcp.offset, tcp.flags])
 }
 
-/// What an ICMP error quotes: an IPv4 header and eight bytes (RFC 792).
+/// What an ICMP error quotes of a packet: an IPv4 header and eight bytes (RFC 792).
 #[repr(C)]
-#[derive(Clone, Copy)]
-struct Quote {
+#[derive(Clone, Copy, Debug)]
+pub struct Quote {
     ip: Ipv4Hdr,
     rest: [u8; 8],
 }
@@ -97,21 +117,28 @@ impl Quote {
             .add4([a, b, c, d])
             .add4([e, f, g, h])
     }
+
+    /// Writes what stands before it in the ICMP error that answers the quoted packet: fragmentation
+    /// needed for `mtu`, or port unreachable if that is 0.
+    #[inline(always)]
+    pub fn answer(&self, packet: &Packet<'_>, mtu: u16) -> Option<()> {
+        let code = if mtu == 0 { CODE_PORT } else { CODE_FRAG_NEEDED };
+        let [high, low] = mtu.to_be_bytes();
+        let sum = self.sum().add2([ICMP_UNREACHABLE, code]).add2([high, low]);
+        let rest = [0, 0, high, low];
+        let icmp = Icmp { kind: ICMP_UNREACHABLE, code, check: sum.checksum(), rest };
+        packet.write(L4, &icmp)?;
+        packet.write(ETH_LEN, &ip_back(&self.ip, ICMP, (ICMP_LEN - ETH_LEN) as u16))?;
+        packet.write(0, &Eth { dst: [0; 6], src: [0; 6], ether_type: ETHERTYPE_IPV4 })
+    }
 }
 
 /// Makes the ICMP error that answers the packet whose IPv4 header stands at [`QUOTE`], after
-/// [`ICMP_ROOM`] bytes were put before it: fragmentation needed for `mtu`, or port unreachable if that
-/// is 0. The frame must then be cut to [`ICMP_LEN`].
+/// [`ICMP_ROOM`] bytes were put before it; see [`Quote::answer`]. The frame must then be cut to
+/// [`ICMP_LEN`].
 #[inline(always)]
 pub fn unreachable(packet: &Packet<'_>, mtu: u16) -> Option<()> {
-    let quote = packet.read::<Quote>(QUOTE)?;
-    let sum = quote.sum();
-    let code = if mtu == 0 { CODE_PORT } else { CODE_FRAG_NEEDED };
-    let [high, low] = mtu.to_be_bytes();
-    let check = sum.add2([ICMP_UNREACHABLE, code]).add2([high, low]).checksum();
-    packet.write(L4, &Icmp { kind: ICMP_UNREACHABLE, code, check, rest: [0, 0, high, low] })?;
-    packet.write(ETH_LEN, &ip_back(&quote.ip, ICMP, (ICMP_LEN - ETH_LEN) as u16))?;
-    packet.write(0, &Eth { dst: [0; 6], src: [0; 6], ether_type: ETHERTYPE_IPV4 })
+    packet.read::<Quote>(QUOTE)?.answer(packet, mtu)
 }
 
 #[inline(always)]
