@@ -4,8 +4,7 @@ use anyhow::Result;
 use lb_testbed::leftovers;
 
 use crate::{
-    cluster_file::{PUBLISHED, SERVICE},
-    stage::Stage,
+    stage::{DATABASE, FRONT_NODE, NETWORK, PUBLISHED, Stage},
     story::Story,
 };
 
@@ -29,6 +28,8 @@ fn removed(story: &mut Story, stage: Stage) -> Result<()> {
             &format!("{} has its own two interfaces and no pin left", node.name),
         );
     }
+    let names = stage.servers.iter().filter(|server| server.ns.resolv_conf().exists()).count();
+    story.check(names == 0, &format!("{names} of the tasks still have a resolv.conf of ours"));
     let prefix = stage.cluster.prefix().clone();
     println!();
     story.during("removing namespaces and wires", || {
@@ -48,20 +49,20 @@ fn kept(story: &mut Story, stage: &Stage) -> Result<()> {
     let (cluster, dir) = (&stage.cluster, stage.cluster.dir());
     let place = format!(
         "--pin-root {} --state-dir {}",
-        cluster.pin_root("n1").display(),
-        dir.join("state-n1").display()
+        cluster.pin_root(FRONT_NODE).display(),
+        dir.join(format!("state-{FRONT_NODE}")).display()
     );
     let client = format!("nsenter --net={}", cluster.client().ns.path().display());
-    let pins = cluster.pin_root("n1").join("v1/maps");
     story.say(&format!(
-        "Ask any node:           {client} curl {}:{PUBLISHED}\n\
-         What n1 knows:          {swarmlb} service ps {SERVICE} {place}\n\
-         Live connections:       {swarmlb} flows {place}\n\
+        "A page from any node:   {client} curl {}:{PUBLISHED}\n\
+         Inside a task:          ip netns exec {} curl http://{DATABASE}:27017/\n\
+         The network:            {swarmlb} network inspect {NETWORK} {place}\n\
+         The service:            {swarmlb} service ps {DATABASE} {place}\n\
+         Live connections:       {swarmlb} flows --vip {place}\n\
          Programs and maps:      {swarmlb} status {place}\n\
-         Its tables:             bpftool map dump pinned {}/NAT\n\
          Change the cluster:     edit {}: the agents follow",
         cluster.address("n2"),
-        pins.display(),
+        stage.front()?.name(),
         cluster.config_path().display(),
     ));
     println!();

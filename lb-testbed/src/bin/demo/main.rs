@@ -1,18 +1,21 @@
-//! The demo: a three-node cluster on this machine at work, told step by step. Every step measures
-//! what it claims; the exit status is 0 only if all of it held.
+//! The demo: the well-known example of mongo-express and mongo on a three-node cluster on this
+//! machine, told step by step for somebody who has not met service networking yet. Every step
+//! measures what it claims; the exit status is 0 only if all of it held.
 //!
 //! [`stage`] makes the cluster; each further file is one chapter; [`story`] prints and keeps count.
 
 mod change;
-mod cluster_file;
 mod end;
 mod interrupt;
 mod maps;
 mod mesh;
+mod names;
+mod network;
 mod stage;
 mod story;
 mod survival;
 mod traffic;
+mod vip;
 mod wire;
 
 use std::process::ExitCode;
@@ -23,7 +26,8 @@ use clap::Parser;
 use stage::Stage;
 use story::Story;
 
-/// Three nodes and a client on this machine, in network namespaces: the routing mesh at work.
+/// Three nodes and a client on this machine, in network namespaces: an overlay network, a virtual IP,
+/// names and the routing mesh at work.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -53,9 +57,12 @@ fn tell(story: &mut Story, keep: bool) -> Result<()> {
 
 fn play(story: &mut Story, stage: &mut Stage) -> Result<()> {
     stage.start_agents(story)?;
+    network::tell(story, stage)?;
+    names::tell(story, stage)?;
+    vip::tell(story, stage)?;
     mesh::tell(story, stage)?;
-    maps::tell(story, stage)?;
     wire::tell(story, stage)?;
+    maps::tell(story, stage)?;
     survival::tell(story, stage)?;
     change::scale_up(story, stage)?;
     change::drain(story, stage)

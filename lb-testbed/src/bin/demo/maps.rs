@@ -1,108 +1,49 @@
-//! Chapter 4: what the kernel looks at for each packet, read with nothing but `bpftool`.
+//! Chapter 8: what the kernel looks at for each packet in the overlay network, read with nothing but
+//! `bpftool`.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use lb_common::endpoint::{ENDPOINT_GATEWAY, ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP};
 
 use crate::{
-    cluster_file::{PUBLISHED, SERVICE},
-    stage::Stage,
+    stage::{FRONT_NODE, Stage, VNI},
     story::Story,
 };
 
-/// Node whose maps are shown: the one without a replica at first.
-const NODE: &str = "n3";
-
-/// A backend of the service as `swarmlb service inspect` tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Numbered {
-    pub(crate) number: u64,
-    pub(crate) task: String,
-    pub(crate) node: String,
-}
-
 pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
-    story.chapter("The tables behind it, in the kernel");
-    story.say(
-        "The agents are not asked about packets: the programs read maps, which anybody with root\n\
-         can read along. A port leads to a service, the service to its rows, a row to a backend:",
-    );
-    let maps = stage.cluster.pin_root(NODE).join("v1/maps");
-    let inspected = inspect(stage, NODE)?;
-    let port = excerpt(story, &maps, "PORTS", u64::from(PUBLISHED), 1)?;
-    let first_row = inspected["rows"]["base"].as_u64().context("no rows")?;
-    let rows = excerpt(story, &maps, "ROWS", first_row, 3)?;
-    let base = inspected["backend_range"]["base"].as_u64().context("no backends")?;
-    let backends = backends(&inspected)?;
-    let mut shown = Vec::new();
-    for backend in &backends {
-        shown.push(excerpt(story, &maps, "BACKENDS", base + backend.number, 1)?);
-    }
-    let numbers = backends.iter().map(|b| format!("{:>6}  {} on {}", b.number, b.task, b.node));
+    story.chapter("The table behind it, in the kernel");
     story.say(&format!(
-        "A row is eight bytes: the backend that owns this share of the clients, then those that\n\
-         owned it before (none yet). Backend numbers:\n{}",
-        numbers.collect::<Vec<_>>().join("\n")
+        "The agents are not asked about packets: the programs look into tables, which anybody with\n\
+         root can read along. This one says who has which address in network {VNI}. kind is\n\
+         {ENDPOINT_TASK} for a task, {ENDPOINT_VIP} for a virtual IP, {ENDPOINT_GATEWAY} for a gateway, {ENDPOINT_NETWORK} for the network itself; ifindex is\n\
+         the interface to a task on this node, node the one to send to otherwise:"
     ));
+    let map = stage.cluster.pin_root(FRONT_NODE).join("v1/maps/ENDPOINTS");
+    let mut dump = Command::new("bpftool");
+    dump.args(["map", "dump", "pinned"]).arg(&map);
+    let output = dump.output().context("cannot run bpftool")?;
+    let elements = elements(&String::from_utf8_lossy(&output.stdout));
+    let command = format!("bpftool map dump pinned {}        # on {FRONT_NODE}", map.display());
+    story.command(&command, &elements.join("\n"));
     println!();
-    let owners = backends.iter().map(|backend| format!("[{},0,0,0", backend.number));
-    let owned = owners.collect::<Vec<_>>();
-    let known = rows.lines().filter(|line| line.contains("\"backends\""));
-    let all_known = known.clone().all(|line| owned.iter().any(|owner| line.contains(owner)));
-    story.check(port.contains("\"service\": 1"), "the port's element names the service");
-    story.check(known.count() == 3 && all_known, "each row is owned by one of the replicas");
-    let active = shown.iter().all(|backend| backend.contains("\"state\": 1"));
-    story.check(active, "each backend is active, and on a node that PEERS knows");
+    let vip = stage.vip()?.ip().octets().map(|byte| byte.to_string()).join(",");
+    let known = |kind: u8| {
+        let kind = format!("\"kind\": {kind},");
+        elements.iter().filter(move |element| element.contains(&kind))
+    };
+    let vips = known(ENDPOINT_VIP).filter(|element| element.contains(&format!("[{vip}")));
+    story.check(vips.count() == 1, "the virtual IP of mongo is in it");
+    let tasks = known(ENDPOINT_TASK).count();
+    story.check(tasks == 3, &format!("{tasks} tasks are in it, on all three nodes"));
     Ok(())
 }
 
-/// Shows `count` elements from key `from` on, as `bpftool map dump` prints them.
-fn excerpt(story: &Story, maps: &Path, map: &str, from: u64, count: u64) -> Result<String> {
-    let path = maps.join(map);
-    let mut dump = Command::new("bpftool");
-    dump.args(["map", "dump", "pinned"]).arg(&path);
-    let mut child = dump.stdout(Stdio::piped()).spawn().context("cannot run bpftool")?;
-    let lines = BufReader::new(child.stdout.take().context("bpftool has no output")?).lines();
-    let first = format!("\"key\": {from},");
-    let past = format!("\"key\": {},", from + count);
-    let from_first = lines.map_while(Result::ok).skip_while(|line| line.trim() != first);
-    let wanted: Vec<String> = from_first.take_while(|line| line.trim() != past).collect();
-    // The maps have millions of elements; what was wanted has been read.
-    let _ = child.kill();
-    child.wait()?;
-    let text = tidy(&wanted.join("\n"));
-    story.command(&format!("bpftool map dump pinned {}", path.display()), &text);
-    Ok(text)
-}
-
-/// An element on one line.
-fn tidy(dump: &str) -> String {
+/// The elements of a map as bpftool prints them, each on one line.
+fn elements(dump: &str) -> Vec<String> {
     let words = dump.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.replace("} },{ ", "}\n").replace(" ] }", "] }").trim_end_matches(" },{").to_owned()
-}
-
-/// `swarmlb service inspect` for programs.
-pub(crate) fn inspect(stage: &Stage, node: &str) -> Result<Value> {
-    let json = stage.swarmlb(node, &["service", "inspect", SERVICE, "--output", "json"])?;
-    Ok(serde_json::from_str(&json)?)
-}
-
-/// The service's backends with their numbers.
-pub(crate) fn backends(inspected: &Value) -> Result<Vec<Numbered>> {
-    let list = inspected["backends"].as_array().context("no backends")?;
-    let numbered = |backend: &Value| {
-        Some(Numbered {
-            number: backend["number"].as_u64()?,
-            task: backend["task"].as_str()?.to_owned(),
-            node: backend["node"].as_str()?.to_owned(),
-        })
-    };
-    list.iter().map(|backend| numbered(backend).context("a backend without a name")).collect()
+    let words = words.trim_start_matches("[{ ").trim_end_matches(" } ]").trim_end_matches(" }]");
+    words.split(" },{ ").map(|element| element.replace(" ]", "]")).collect()
 }
 
 #[cfg(test)]
@@ -111,10 +52,14 @@ mod tests {
 
     #[test]
     fn each_element_gets_one_line() {
-        let dump = "\"key\": 0,\n \"value\": {\n \"backends\": [97,0,0,0\n ]\n }\n },{\n\
-                    \"key\": 1,\n \"value\": {\n \"backends\": [97,0,0,0\n ]\n }\n },{";
-        let lines = tidy(dump);
-        assert_eq!(lines.lines().count(), 2, "{lines}");
-        assert!(lines.starts_with("\"key\": 0, \"value\": { \"backends\": [97,0,0,0"), "{lines}");
+        let dump = "[{\n \"key\": {\n \"vni\": 5,\n \"addr\": [10,0,0,1\n ]\n },\n \"value\": {\n \
+                    \"kind\": 1\n }\n },{\n \"key\": {\n \"vni\": 6\n },\n \"value\": {\n \"kind\": \
+                    2\n }\n }\n]";
+        let elements = elements(dump);
+        assert_eq!(elements.len(), 2, "{elements:?}");
+        assert_eq!(
+            elements[0],
+            "\"key\": { \"vni\": 5, \"addr\": [10,0,0,1] }, \"value\": { \"kind\": 1 }"
+        );
     }
 }
