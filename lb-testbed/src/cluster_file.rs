@@ -108,6 +108,14 @@ impl NetworkTable {
         self.key("subnet", format_args!("{subnet:?}")).key("vni", vni)
     }
 
+    /// Several subnets, each with its VNI.
+    #[must_use]
+    pub fn subnets(self, subnets: &[(&str, u32)]) -> Self {
+        let one = |(subnet, vni): &(&str, u32)| format!("{{ subnet = {subnet:?}, vni = {vni} }}");
+        let all: Vec<String> = subnets.iter().map(one).collect();
+        self.key("subnets", format_args!("[{}]", all.join(", ")))
+    }
+
     /// Without a way out.
     #[must_use]
     pub fn internal(self) -> Self {
@@ -183,6 +191,12 @@ impl TaskTable {
     pub fn address(mut self, network: &str, address: impl Display) -> Self {
         self.addresses.push(format!("{network:?} = \"{address}\""));
         self
+    }
+
+    /// Its Ethernet address in a network.
+    #[must_use]
+    pub fn mac(self, network: &str, mac: &str) -> Self {
+        self.key("macs", format_args!("{{ {network:?} = {mac:?} }}"))
     }
 
     /// Its share; 0 drains.
@@ -264,6 +278,20 @@ mod tests {
              [[service.task]]\nname = \"web.1\"\nnode = \"n1\"\nnetns = \"web-1\"\n\
              weight = 0\naddresses = { \"a\" = \"10.1.0.9\" }\n"
         );
+    }
+
+    #[test]
+    fn a_network_has_one_subnet_or_several() {
+        let one = NetworkTable::new("a").subnet("10.1.0.0/24", 5000).internal();
+        assert_eq!(
+            one.keys,
+            "name = \"a\"\nsubnet = \"10.1.0.0/24\"\nvni = 5000\ninternal = true\n"
+        );
+        let several =
+            NetworkTable::new("b").subnets(&[("10.1.0.0/24", 5000), ("10.2.0.0/24", 5001)]);
+        let list =
+            "[{ subnet = \"10.1.0.0/24\", vni = 5000 }, { subnet = \"10.2.0.0/24\", vni = 5001 }]";
+        assert_eq!(several.keys, format!("name = \"b\"\nsubnets = {list}\n"));
     }
 
     #[test]

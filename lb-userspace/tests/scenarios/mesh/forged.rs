@@ -1,19 +1,20 @@
 //! Forged tunnel frames: dropped and counted. Real UDP packets with a hand-made VXLAN payload, sent
 //! by a host outside, once under its own address and once under a node's.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket},
-};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
 use anyhow::{Result, ensure};
 use lb_common::{
     addr::Mac,
     drops::Reason,
     row::Row,
-    wire::{MESH_VNI, VXLAN_FLAGS, VXLAN_PORT, carry},
+    wire::{MESH_VNI, VXLAN_PORT, carry},
 };
-use lb_testbed::{DIAL_LIMIT, Ns, TcpSession, eventually, in_ns};
+use lb_testbed::{
+    DIAL_LIMIT, Ns, TcpSession, eventually,
+    forge::{self, ETHERTYPE_IPV4, Macs},
+    in_ns,
+};
 
 use super::bed::{Bed, PATIENCE, PUBLISHED, meet, web};
 
@@ -123,25 +124,23 @@ fn forward(bed: &Bed) -> Vec<u8> {
     vxlan(MESH_VNI, carry(TASK, bed.cluster.address("n2").octets()), &inner)
 }
 
-/// Lets the forger send under a node's address, without ever answering ARP for it.
+/// Lets the forger send under a node's address.
 fn borrow(bed: &Bed, node: &str) -> Result<Ipv4Addr> {
-    let address = bed.cluster.address(node);
-    in_ns(forger(bed), || {
-        fs::write("/proc/sys/net/ipv4/conf/all/arp_ignore", "1")?;
-        fs::write("/proc/sys/net/ipv4/conf/all/arp_announce", "2")
-    })??;
-    bed.cluster.sh_in(forger(bed), &format!("ip addr add {address}/32 dev lo"))?;
-    Ok(address)
+    bed.cluster.borrow_address(forger(bed), node)
 }
 
 /// Sends a frame to n1's data-path port.
 fn send(ns: &Ns, from: Option<Ipv4Addr>, bed: &Bed, frame: &[u8]) -> Result<()> {
-    let from = from.unwrap_or(Ipv4Addr::UNSPECIFIED);
-    in_ns(ns, || {
-        let socket = UdpSocket::bind((from, 0))?;
-        socket.send_to(frame, bed.at("n1", VXLAN_PORT)).map(drop)
-    })??;
-    Ok(())
+    forge::send(ns, from, bed.at("n1", VXLAN_PORT), frame)
+}
+
+/// A tunnel frame around an IPv4 packet.
+fn vxlan(vni: u32, (to, from): (Mac, Mac), packet: &[u8]) -> Vec<u8> {
+    forge::vxlan(vni, Macs { to, from }, ETHERTYPE_IPV4, packet)
+}
+
+fn datagram(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
+    forge::datagram(from, to, WORDS)
 }
 
 /// Insists that n1 counts exactly one more drop of this reason.
@@ -154,34 +153,4 @@ fn dropped_once(bed: &Bed, reason: Reason, send: impl FnOnce() -> Result<()>) ->
     let more = bed.dropped("n1", reason)? - before;
     ensure!(more == 1, "{more} frames of one were counted");
     Ok(())
-}
-
-/// VXLAN (RFC 7348) around an Ethernet frame.
-fn vxlan(vni: u32, (dst, src): (Mac, Mac), packet: &[u8]) -> Vec<u8> {
-    let header = [&[VXLAN_FLAGS, 0, 0, 0][..], &vni.to_be_bytes()[1..], &[0]].concat();
-    [&header[..], &dst, &src, &[0x08, 0x00], packet].concat()
-}
-
-/// An IPv4 packet with a UDP datagram without checksum (RFC 768).
-fn datagram(src: SocketAddrV4, dst: SocketAddrV4) -> Vec<u8> {
-    let udp_len = 8 + WORDS.len() as u16;
-    let mut ip = [0; 20];
-    ip[0] = 0x45;
-    ip[2..4].copy_from_slice(&(20 + udp_len).to_be_bytes());
-    (ip[8], ip[9]) = (64, 17);
-    ip[12..16].copy_from_slice(&src.ip().octets());
-    ip[16..20].copy_from_slice(&dst.ip().octets());
-    let check = checksum(&ip);
-    ip[10..12].copy_from_slice(&check.to_be_bytes());
-    let ports = [src.port().to_be_bytes(), dst.port().to_be_bytes()].concat();
-    [&ip[..], &ports, &udp_len.to_be_bytes(), &[0, 0], WORDS].concat()
-}
-
-/// RFC 1071.
-fn checksum(header: &[u8; 20]) -> u16 {
-    let words =
-        header.chunks_exact(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
-    let sum: u32 = words.sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !(folded as u16)
 }
