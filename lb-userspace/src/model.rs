@@ -97,9 +97,9 @@ pub struct Node {
 pub struct Network {
     /// Name, unique.
     pub name: String,
-    /// Its subnet; addresses that are left out come from this one.
+    /// Its subnet, the first of several.
     pub first: NetworkSubnet,
-    /// Further subnets.
+    /// Further subnets, which share no address with the first and each other.
     pub further: Vec<NetworkSubnet>,
     /// No way out.
     pub internal: bool,
@@ -114,7 +114,7 @@ pub struct NetworkSubnet {
     pub vni: u32,
     /// The subnet.
     pub subnet: Subnet,
-    /// The address that answers as its gateway.
+    /// The address that answers as its gateway, by default its first host.
     pub gateway: Ipv4Addr,
 }
 
@@ -185,7 +185,7 @@ pub struct Service {
     pub name: String,
     /// Further names under which its networks know it; services may share one.
     pub aliases: Vec<String>,
-    /// Names of its networks, in file order.
+    /// Names of its networks, in file order; the first one's addresses give backend numbers.
     pub networks: Vec<String>,
     /// VIP or DNS round robin.
     pub mode: EndpointMode,
@@ -293,7 +293,13 @@ impl Subnet {
         self.contains(other.addr) || other.contains(self.addr)
     }
 
-    /// The first usable address, which a gateway has.
+    /// The last address, which is for broadcast.
+    #[must_use]
+    pub fn last(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.addr) | !u32::from_be_bytes(self.mask()))
+    }
+
+    /// The first usable address, which a gateway has unless it is given another one.
     #[must_use]
     pub fn gateway(&self) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.addr) + 1)

@@ -11,8 +11,8 @@ use std::{ops::RangeInclusive, path::Path};
 pub use self::{
     memory::{MapUse, Memory},
     plan::{
-        Elements, NetworkPlan, NodePlan, Plan, PortPlan, ServicePlan, TaskPlan, TaskState, VipPlan,
-        plan,
+        Elements, NetworkPlan, NodePlan, Plan, PortPlan, ServicePlan, SubnetPlan, TaskPlan,
+        TaskState, VipPlan, plan,
     },
 };
 use crate::source::{

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
+use lb_common::addr::Mac;
 use serde::Serialize;
 
 use super::{
@@ -11,8 +12,8 @@ use super::{
 };
 use crate::{
     model::{
-        DesiredState, EndpointMode, Netns, Network, PublishMode, ReturnMode, Scheduler, Service,
-        Task,
+        DesiredState, EndpointMode, Netns, Network, NetworkSubnet, PublishMode, ReturnMode,
+        Scheduler, Service, Task,
     },
     source::Warning,
 };
@@ -58,12 +59,23 @@ pub struct NodePlan {
 pub struct NetworkPlan {
     /// Its name.
     pub name: String,
-    /// Its subnet, in CIDR notation.
+    /// Its subnets; addresses that are left out are derived inside the first, or inside `range`.
+    pub subnets: Vec<SubnetPlan>,
+    /// No way out.
+    pub internal: bool,
+    /// Largest IP packet between its tasks, bytes; `None`: what the tunnel carries.
+    pub mtu: Option<u16>,
+}
+
+/// A subnet of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SubnetPlan {
+    /// In CIDR notation.
     pub subnet: String,
     /// Its VNI.
     pub vni: u32,
-    /// No way out.
-    pub internal: bool,
+    /// The address that answers as its gateway.
+    pub gateway: Ipv4Addr,
 }
 
 /// A service with its tasks.
@@ -103,13 +115,19 @@ pub struct Elements {
     pub len: u32,
 }
 
-/// A virtual IP.
+/// A virtual IP, which is a service of its own in the maps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VipPlan {
+    /// Its name there, `SERVICE@NETWORK`.
+    pub name: String,
     /// Its network.
     pub network: String,
     /// The address.
     pub address: Ipv4Addr,
+    /// As [`ServicePlan::rows`].
+    pub rows: Option<Elements>,
+    /// As [`ServicePlan::backends`].
+    pub backends: Option<Elements>,
 }
 
 /// A published port.
@@ -138,6 +156,8 @@ pub struct TaskPlan {
     pub number: u16,
     /// Its address per network.
     pub addresses: BTreeMap<String, Ipv4Addr>,
+    /// Its Ethernet address per network.
+    pub macs: BTreeMap<String, String>,
     /// Share of new flows.
     pub weight: u16,
     /// Whether it takes new flows.
@@ -190,14 +210,18 @@ fn nodes(state: &DesiredState) -> Vec<NodePlan> {
 fn network(network: &Network) -> NetworkPlan {
     NetworkPlan {
         name: network.name.clone(),
-        subnet: network.first.subnet.to_string(),
-        vni: network.first.vni,
+        subnets: network.subnets().map(subnet).collect(),
         internal: network.internal,
+        mtu: network.mtu,
     }
 }
 
+fn subnet(part: &NetworkSubnet) -> SubnetPlan {
+    SubnetPlan { subnet: part.subnet.to_string(), vni: part.vni, gateway: part.gateway }
+}
+
 fn service(service: &Service, places: &mut Places) -> ServicePlan {
-    let vips = service.vips.iter();
+    let (rows, backends) = (places.rows(service), places.backends(service));
     ServicePlan {
         name: service.name.clone(),
         mode: endpoint_mode(service.mode),
@@ -207,14 +231,23 @@ fn service(service: &Service, places: &mut Places) -> ServicePlan {
             ReturnMode::Tunnel => "tunnel",
             ReturnMode::Direct => "direct",
         },
-        vips: vips
-            .map(|(network, &address)| VipPlan { network: network.clone(), address })
-            .collect(),
+        vips: vips(service, places),
         ports: ports(service),
-        rows: places.rows(service),
-        backends: places.backends(service),
+        rows,
+        backends,
         tasks: service.tasks.iter().map(task).collect(),
     }
+}
+
+fn vips(service: &Service, places: &mut Places) -> Vec<VipPlan> {
+    let plan = service.vips.iter().map(|(network, &address)| VipPlan {
+        name: format!("{}@{network}", service.name),
+        network: network.clone(),
+        address,
+        rows: places.rows(service),
+        backends: places.backends(service),
+    });
+    plan.collect()
 }
 
 const fn endpoint_mode(mode: EndpointMode) -> &'static str {
@@ -245,6 +278,10 @@ fn ports(service: &Service) -> Vec<PortPlan> {
     plan.collect()
 }
 
+fn mac([a, b, c, d, e, f]: Mac) -> String {
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
 fn task(task: &Task) -> TaskPlan {
     TaskPlan {
         name: task.name.clone(),
@@ -255,6 +292,11 @@ fn task(task: &Task) -> TaskPlan {
         },
         number: task.number,
         addresses: task.addresses.clone(),
+        macs: task
+            .addresses
+            .keys()
+            .filter_map(|net| Some((net.clone(), mac(task.mac(net)?))))
+            .collect(),
         weight: task.weight,
         state: if task.weight == 0 { TaskState::Draining } else { TaskState::Active },
     }

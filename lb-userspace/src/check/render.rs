@@ -64,11 +64,20 @@ fn nodes(plan: &Plan) -> Table {
     table
 }
 
+/// A line per subnet.
 fn networks(plan: &Plan) -> Table {
-    let mut table = table(["NETWORK", "SUBNET", "VNI", "INTERNAL"]);
+    let mut table = table(["NETWORK", "SUBNET", "VNI", "GATEWAY", "INTERNAL", "MTU"]);
     for network in &plan.networks {
         let internal = if network.internal { "yes" } else { "no" };
-        table.add_row([&network.name, &network.subnet, &network.vni.to_string(), internal]);
+        let mtu = network.mtu.map_or_else(|| "the tunnel's".to_owned(), |mtu| mtu.to_string());
+        for (i, part) in network.subnets.iter().enumerate() {
+            let (vni, gateway) = (part.vni.to_string(), part.gateway.to_string());
+            let [name, internal, mtu] = match i {
+                0 => [&network.name, internal, &mtu],
+                _ => [""; 3],
+            };
+            table.add_row([name, &part.subnet, &vni, &gateway, internal, mtu]);
+        }
     }
     table
 }
@@ -107,11 +116,10 @@ fn scheduler(service: &ServicePlan) -> String {
 }
 
 fn vips(plan: &Plan) -> Table {
-    let mut table = table(["SERVICE", "NETWORK", "VIP"]);
-    for service in &plan.services {
-        for vip in &service.vips {
-            table.add_row([&service.name, &vip.network, &vip.address.to_string()]);
-        }
+    let mut table = table(["VIRTUAL IP", "SERVICE@NETWORK", "ROWS", "BACKENDS"]);
+    for vip in plan.services.iter().flat_map(|service| &service.vips) {
+        let (rows, backends) = (elements(vip.rows), elements(vip.backends));
+        table.add_row([&vip.address.to_string(), &vip.name, &rows, &backends]);
     }
     table
 }
@@ -137,8 +145,7 @@ fn addresses(addresses: &BTreeMap<String, Ipv4Addr>) -> String {
 
 fn memory(memory: &Memory) -> Table {
     let mut table = table(["MAP", "USED", "OF", "MEMORY USED"]);
-    let maps =
-        [("ROWS", memory.rows), ("BACKENDS", memory.backends), ("SERVICES", memory.services)];
+    let maps = memory.maps();
     for (name, MapUse { used, capacity, used_bytes }) in maps {
         table.add_row([name, &used.to_string(), &capacity.to_string(), &bytes(used_bytes)]);
     }

@@ -2,9 +2,13 @@
 
 use std::{fmt, ops::RangeInclusive};
 
+use lb_common::wire::TUNNEL_OVERHEAD;
 use serde::Serialize;
 
-use crate::model::{DesiredState, Protocol, Publish, PublishMode, Service};
+use crate::model::{DesiredState, Network, Protocol, Publish, PublishMode, Service};
+
+/// What Ethernet carries unless told otherwise, bytes.
+const ETHERNET_MTU: u16 = 1500;
 
 /// Something that is allowed and may surprise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,6 +33,7 @@ pub(crate) fn of_file(state: &DesiredState, has_seed: bool) -> Vec<Warning> {
                     falls on and aim flows at one; set seed or seed_file";
         warnings.push(warning("cluster", text));
     }
+    warnings.extend(state.networks.iter().filter_map(mtu));
     warnings.extend(published(state));
     warnings.extend(state.services.iter().filter_map(tasks));
     warnings
@@ -60,6 +65,17 @@ fn local_port(service: &Service, port: &Publish, range: &RangeInclusive<u16>) ->
     warning(&subject(service), &text)
 }
 
+/// Tasks of such a network send what an Ethernet underlay does not carry.
+fn mtu(network: &Network) -> Option<Warning> {
+    let mtu = network.mtu.filter(|&mtu| mtu > ETHERNET_MTU - TUNNEL_OVERHEAD)?;
+    let text = format!(
+        "mtu = {mtu} needs an MTU of {} on every interface between the nodes, and Ethernet has \
+         {ETHERNET_MTU}; without mtu, tasks use what the nodes' interfaces carry",
+        u32::from(mtu) + u32::from(TUNNEL_OVERHEAD)
+    );
+    Some(warning(&format!("network {:?}", network.name), &text))
+}
+
 fn published(state: &DesiredState) -> Vec<Warning> {
     let ports = || state.services.iter().flat_map(|service| &service.publish);
     let mut warnings = Vec::new();
@@ -72,7 +88,7 @@ fn published(state: &DesiredState) -> Vec<Warning> {
         let text = format!(
             "datagrams larger than the MTU between the nodes less {} bytes do not fit the tunnel; \
              raise that MTU if clients send such",
-            lb_common::wire::TUNNEL_OVERHEAD
+            TUNNEL_OVERHEAD
         );
         warnings.push(warning("published UDP ports", &text));
     }

@@ -1,19 +1,24 @@
-//! Virtual IPs, task addresses and backend numbers: explicit ones are checked, the others derived,
-//! and whatever meets at one value is reported with both sides.
+//! Virtual IPs and the addresses of tasks in networks: explicit ones are checked, the others
+//! derived, and whatever meets at one value is reported with both sides (`claims`).
 
 use std::{
     collections::{BTreeMap, HashMap},
     net::Ipv4Addr,
 };
 
+use lb_common::addr::{Mac, mac_of};
+
 use super::{
+    claims::{Claimant, Claims},
     entry::{ServiceEntry, TaskEntry},
-    networks::Resolved,
-    report::{At, Place, Report},
+    networks::{Resolved, listed},
+    numbers,
+    report::{At, Report},
+    section::ByNetwork,
     suggest::did_you_mean,
 };
 use crate::{
-    model::{EndpointMode, Network, Subnet},
+    model::{EndpointMode, Network, NetworkSubnet},
     source::derive,
 };
 
@@ -29,6 +34,8 @@ pub(super) struct Assigned {
 #[derive(Debug)]
 pub(super) struct AssignedTask {
     pub(super) addresses: BTreeMap<String, Ipv4Addr>,
+    /// Those that do not follow from the address.
+    pub(super) macs: BTreeMap<String, Mac>,
     /// `None` where an error has been reported.
     pub(super) number: Option<u16>,
 }
@@ -36,27 +43,21 @@ pub(super) struct AssignedTask {
 /// Assigns addresses and numbers across all services; who has what is told apart by network.
 #[derive(Debug)]
 pub(super) struct Assigner<'a> {
-    networks: HashMap<&'a str, &'a Network>,
-    taken: Taken<'a>,
-}
-
-/// Who has an address in a network, and the place that says so.
-type Taken<'a> = HashMap<(&'a str, Ipv4Addr), (Claimant<'a>, Place)>;
-
-/// A service that wants VIPs, or a task that wants addresses.
-#[derive(Clone, Copy, Debug)]
-struct Claimant<'a> {
-    /// The key that gives them, `vip` or `addresses`.
-    key: &'static str,
-    name: &'a At<String>,
-    explicit: &'a [(String, At<Ipv4Addr>)],
+    networks: HashMap<&'a str, &'a Resolved>,
+    claims: Claims<'a>,
 }
 
 impl<'a> Assigner<'a> {
-    /// Nothing assigned yet.
+    /// Nothing assigned yet but the gateways.
     pub(super) fn new(networks: &'a [Resolved]) -> Self {
-        let by_name = networks.iter().map(|net| (net.network.name.as_str(), &net.network));
-        Self { networks: by_name.collect(), taken: HashMap::new() }
+        let mut claims = Claims::default();
+        for Resolved { network, places, .. } in networks {
+            for (part, places) in network.subnets().zip(places) {
+                claims.gateway(network, part.gateway, &places.subnet);
+            }
+        }
+        let by_name = networks.iter().map(|net| (net.network.name.as_str(), net));
+        Self { networks: by_name.collect(), claims }
     }
 
     /// Assigns what one service needs.
@@ -64,7 +65,7 @@ impl<'a> Assigner<'a> {
         let vips = self.vips(service, report);
         let tasks = service.tasks.iter().map(|task| self.task(service, task, report)).collect();
         let assigned = Assigned { vips, tasks };
-        unique_numbers(service, &assigned, report);
+        numbers::unique(service, &assigned, report);
         assigned
     }
 
@@ -80,9 +81,14 @@ impl<'a> Assigner<'a> {
             }
             return BTreeMap::new();
         }
-        let derived = |net: &Network| derive::vip(&net.name, net.first.subnet, &service.name.value);
-        let claimant = Claimant { key: "vip", name: &service.name, explicit: &service.vip };
-        self.addresses(&service.networks, claimant, derived, report)
+        let derived =
+            |net: &Resolved| derive::vip(&net.network.name, net.pool, &service.name.value);
+        let claimant = Claimant { key: "vip", name: &service.name };
+        let addresses = self.addresses(&service.networks, &service.vip, claimant, derived, report);
+        for (network, address) in &addresses {
+            self.claim_mac(network, None, *address, claimant, report);
+        }
+        addresses
     }
 
     fn task(
@@ -92,95 +98,79 @@ impl<'a> Assigner<'a> {
         report: &mut Report,
     ) -> AssignedTask {
         let derived =
-            |net: &Network| derive::task_address(&net.name, net.first.subnet, &task.name.value);
-        let claimant = Claimant { key: "addresses", name: &task.name, explicit: &task.addresses };
-        let addresses = self.addresses(&service.networks, claimant, derived, report);
-        let number = self.number(service, task, &addresses, report);
-        AssignedTask { addresses, number }
+            |net: &Resolved| derive::task_address(&net.network.name, net.pool, &task.name.value);
+        let claimant = Claimant { key: "addresses", name: &task.name };
+        let addresses =
+            self.addresses(&service.networks, &task.addresses, claimant, derived, report);
+        let macs = self.macs(service, task, &addresses, report);
+        let first = service.networks.first().map(|name| self.network(&name.value));
+        let number = numbers::of_task(task, first, &addresses, report);
+        AssignedTask { addresses, macs, number }
     }
 
     /// Addresses of a service or a task in the service's networks.
     fn addresses(
         &mut self,
         networks: &'a [At<String>],
+        explicit: &'a ByNetwork<Ipv4Addr>,
         claimant: Claimant<'a>,
-        derived: impl Fn(&Network) -> Ipv4Addr,
+        derived: impl Fn(&Resolved) -> Ipv4Addr,
         report: &mut Report,
     ) -> BTreeMap<String, Ipv4Addr> {
-        foreign_networks(networks, claimant.explicit, report);
+        foreign_networks(networks, explicit, report);
         let mut addresses = BTreeMap::new();
-        for network in networks.iter().filter_map(|name| self.networks.get(name.value.as_str())) {
-            let given = claimant.explicit.iter().find(|(name, _)| *name == network.name);
+        for resolved in networks.iter().filter_map(|name| self.networks.get(name.value.as_str())) {
+            let network = &resolved.network;
+            let given = explicit.iter().find(|(name, _)| *name == network.name);
             let address = match given {
-                Some((_, given)) => checked(given.clone(), network.first.subnet, report),
-                None => Some(At { value: derived(network), place: claimant.name.place.clone() }),
+                Some((_, given)) => checked(given, network, report),
+                None => Some(At { value: derived(resolved), place: claimant.name.place.clone() }),
             };
             let Some(address) = address else { continue };
             addresses.insert(network.name.clone(), address.value);
-            take(&mut self.taken, network, address, claimant, report);
+            self.claims.address(network, address, claimant, report);
         }
         addresses
     }
 
-    fn network(&self, name: &str) -> Option<&'a Network> {
-        self.networks.get(name).copied()
-    }
-
-    fn number(
-        &self,
-        service: &ServiceEntry,
-        task: &TaskEntry,
+    /// A task's Ethernet addresses that are not those of its addresses; all are claimed.
+    fn macs(
+        &mut self,
+        service: &'a ServiceEntry,
+        task: &'a TaskEntry,
         addresses: &BTreeMap<String, Ipv4Addr>,
         report: &mut Report,
-    ) -> Option<u16> {
-        if let Some(number) = &task.number {
-            return Some(number.value);
+    ) -> BTreeMap<String, Mac> {
+        foreign_networks(&service.networks, &task.macs, report);
+        let mut macs = BTreeMap::new();
+        let claimant = Claimant { key: "macs", name: &task.name };
+        for (network, address) in addresses {
+            let given = task.macs.iter().find(|(name, _)| name == network).map(|(_, mac)| mac);
+            macs.extend(given.map(|mac| (network.clone(), mac.value)));
+            self.claim_mac(network, given, *address, claimant, report);
         }
-        let Some(first) = service.networks.first() else {
-            return Some(derive::number_of_name(&task.name.value));
-        };
-        let address = *addresses.get(&first.value)?;
-        let number = derive::number_of_address(self.network(&first.value)?.first.subnet, address);
-        if number.is_none() {
-            let message =
-                format!("its address {address} is too far into the subnet for a backend number");
-            report.add(&task.name.place, message, "add number = N, unique in the service");
-        }
-        number
+        macs
+    }
+
+    fn claim_mac(
+        &mut self,
+        network: &str,
+        given: Option<&At<Mac>>,
+        address: Ipv4Addr,
+        claimant: Claimant<'a>,
+        report: &mut Report,
+    ) {
+        let Some(network) = self.network(network) else { return };
+        let derived = || At { value: mac_of(address.octets()), place: claimant.name.place.clone() };
+        self.claims.mac(network, given.cloned().unwrap_or_else(derived), claimant, report);
+    }
+
+    fn network(&self, name: &str) -> Option<&'a Network> {
+        self.networks.get(name).map(|resolved| &resolved.network)
     }
 }
 
-/// Two owners of one address are an error that names both; so is one name twice, which has been
-/// reported.
-fn take<'a>(
-    taken: &mut Taken<'a>,
-    network: &'a Network,
-    address: At<Ipv4Addr>,
-    claimant: Claimant<'a>,
-    report: &mut Report,
-) {
-    let (name, value) = (network.name.as_str(), address.value);
-    let Some((first, place)) = taken.get(&(name, value)) else {
-        taken.insert((name, value), (claimant, address.place));
-        return;
-    };
-    let key = claimant.key;
-    if first.key == key && first.name.value == claimant.name.value {
-        return;
-    }
-    let owner = place.reference();
-    let message = format!("its address {value} in network {name:?} is also that of {owner}");
-    let subnet = network.first.subnet;
-    let fix =
-        format!("give one of them another: {key} = {{ {name:?} = \"A.B.C.D\" }}, in {subnet}");
-    report.add(&address.place, message, fix);
-}
-
-fn foreign_networks(
-    networks: &[At<String>],
-    explicit: &[(String, At<Ipv4Addr>)],
-    report: &mut Report,
-) {
+fn foreign_networks<T>(networks: &[At<String>], explicit: &ByNetwork<T>, report: &mut Report) {
     let own = || networks.iter().map(|net| net.value.as_str());
     for (name, address) in explicit.iter().filter(|(name, _)| !own().any(|own| own == name)) {
         let message = format!("{name:?} is not a network of the service");
@@ -192,42 +182,38 @@ fn foreign_networks(
     }
 }
 
-/// An explicit address, unless it is not for a task or a VIP in `subnet`.
-fn checked(address: At<Ipv4Addr>, subnet: Subnet, report: &mut Report) -> Option<At<Ipv4Addr>> {
-    let offset = u32::from(address.value) & !u32::from_be_bytes(subnet.mask());
-    let last = !u32::from_be_bytes(subnet.mask());
-    let problem = match offset {
-        _ if !subnet.contains(address.value) => "lies outside the network's subnet",
-        0 => "is the network address of",
-        1 => "is the gateway's address in",
-        offset if offset == last => "is the broadcast address of",
-        _ => return Some(address),
+/// An explicit address, unless it is not for a task or a VIP in the network.
+fn checked(address: &At<Ipv4Addr>, network: &Network, report: &mut Report) -> Option<At<Ipv4Addr>> {
+    let addr = address.value;
+    let Some(part) = network.subnet_of(addr) else {
+        let several = if network.further.is_empty() { "" } else { "s" };
+        let message = format!(
+            "{addr} lies outside the network's subnet{several} {}",
+            listed(network.subnets())
+        );
+        report.add(&address.place, message, choices(&network.first));
+        return None;
     };
-    let message = format!("{} {problem} {subnet}", address.value);
-    let (low, high) = (u32::from(subnet.addr) + 2, u32::from(subnet.addr) + last - 1);
-    let fix = format!("choose one from {} to {}", Ipv4Addr::from(low), Ipv4Addr::from(high));
-    report.add(&address.place, message, fix);
+    let problem = match addr {
+        addr if addr == part.gateway => "is the gateway's address in",
+        addr if addr == part.subnet.addr => "is the network address of",
+        addr if addr == part.subnet.last() => "is the broadcast address of",
+        _ => return Some(address.clone()),
+    };
+    report.add(&address.place, format!("{addr} {problem} {}", part.subnet), choices(part));
     None
 }
 
-/// Two tasks of one service with one number, unless that follows from one name or one address,
-/// which has been reported.
-fn unique_numbers(service: &ServiceEntry, assigned: &Assigned, report: &mut Report) {
-    let mut first: HashMap<u16, &TaskEntry> = HashMap::new();
-    for (task, given) in service.tasks.iter().zip(&assigned.tasks) {
-        let Some(number) = given.number else { continue };
-        let Some(earlier) = first.get(&number) else {
-            first.insert(number, task);
-            continue;
-        };
-        let from_address = |task: &TaskEntry| task.number.is_none() && !service.networks.is_empty();
-        let one_name = task.name.value == earlier.name.value;
-        if one_name || (from_address(task) && from_address(earlier)) {
-            continue;
-        }
-        let place = task.number.as_ref().map_or(&task.name.place, |number| &number.place);
-        let owner = earlier.name.place.reference();
-        let message = format!("its backend number {number} is also that of {owner}");
-        report.add(place, message, "give one of them another: number = N");
+/// Which addresses a task or a VIP may have.
+fn choices(part: &NetworkSubnet) -> String {
+    let (low, high) = (u32::from(part.subnet.addr) + 1, u32::from(part.subnet.last()) - 1);
+    let gateway = u32::from(part.gateway);
+    let range = |low: u32, high: u32| {
+        format!("choose one from {} to {}", Ipv4Addr::from(low), Ipv4Addr::from(high))
+    };
+    match gateway {
+        gateway if gateway == low => range(low + 1, high),
+        gateway if gateway == high => range(low, high - 1),
+        _ => format!("{} but not the gateway's {}", range(low, high), part.gateway),
     }
 }

@@ -1,14 +1,15 @@
 //! Puts the rules together and makes the state. Where an entry lacks something, that has been
 //! reported and the entry is left out: the state then never leaves [`super::parse_with`].
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{io, path::Path};
 
 use super::{
     addresses::{Assigned, AssignedTask, Assigner},
-    capacity,
+    capacity, dns_names,
     entry::{ClusterEntry, FileEntry, NodeEntry, PublishEntry, ServiceEntry, TaskEntry},
     names, networks, ports,
     report::Report,
+    subnets,
 };
 use crate::{
     model::{Cluster, DesiredState, Node, Publish, Service, Task},
@@ -22,9 +23,11 @@ pub(super) fn state(
     report: &mut Report,
 ) -> DesiredState {
     names::check(file, report);
+    dns_names::check(file, report);
     ports::check(file, report);
     capacity::check(file, report);
     let networks = networks::resolve(file, report);
+    subnets::check(file, &networks, report);
     let mut assigner = Assigner::new(&networks);
     let mut services = Vec::with_capacity(file.services.len());
     for entry in &file.services {
@@ -132,6 +135,6 @@ fn task(entry: &TaskEntry, assigned: AssignedTask) -> Option<Task> {
         weight: entry.weight,
         number: assigned.number?,
         addresses: assigned.addresses,
-        macs: BTreeMap::new(),
+        macs: assigned.macs,
     })
 }

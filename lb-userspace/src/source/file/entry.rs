@@ -3,7 +3,12 @@
 
 use std::net::Ipv4Addr;
 
-use super::report::{At, Place};
+use lb_common::addr::Mac;
+
+use super::{
+    report::{At, Place},
+    section::ByNetwork,
+};
 use crate::model::{
     Dns, EndpointMode, Netns, Protocol, PublishMode, ReturnMode, Scheduler, Subnet,
 };
@@ -41,9 +46,19 @@ pub(super) struct NodeEntry {
 #[derive(Debug)]
 pub(super) struct NetworkEntry {
     pub(super) name: At<String>,
+    /// At least one; none where `subnets` is wrong, which has been reported.
+    pub(super) subnets: Vec<SubnetEntry>,
+    pub(super) range: Wanted<Subnet>,
+    pub(super) internal: bool,
+    pub(super) mtu: Option<u16>,
+}
+
+/// The keys of one subnet: those of the network itself or of an element of `subnets`.
+#[derive(Debug)]
+pub(super) struct SubnetEntry {
     pub(super) subnet: Wanted<Subnet>,
     pub(super) vni: Wanted<u32>,
-    pub(super) internal: bool,
+    pub(super) gateway: Wanted<Ipv4Addr>,
 }
 
 /// A value that is derived where it is left out.
@@ -68,7 +83,7 @@ pub(super) struct ServiceEntry {
     pub(super) affinity: Option<Place>,
     pub(super) return_mode: ReturnMode,
     pub(super) publish: Vec<PublishEntry>,
-    pub(super) vip: Vec<(String, At<Ipv4Addr>)>,
+    pub(super) vip: ByNetwork<Ipv4Addr>,
     pub(super) tasks: Vec<TaskEntry>,
 }
 
@@ -89,6 +104,7 @@ pub(super) struct TaskEntry {
     pub(super) node: Option<At<String>>,
     pub(super) netns: Option<At<Netns>>,
     pub(super) weight: u16,
-    pub(super) addresses: Vec<(String, At<Ipv4Addr>)>,
+    pub(super) addresses: ByNetwork<Ipv4Addr>,
+    pub(super) macs: ByNetwork<Mac>,
     pub(super) number: Option<At<u16>>,
 }

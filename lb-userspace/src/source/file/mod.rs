@@ -1,24 +1,31 @@
 //! The cluster file: TOML text in, [`DesiredState`] or every error at once out.
 //!
 //! text → TOML tables → entries (`read`: types, ranges, unknown keys) → rules across entries
-//! (`names`, `networks`, `addresses`, `ports`), which also derive what was left out → state.
+//! (`names`, `dns_names`, `networks`, `subnets`, `addresses`, `numbers`, `ports`), which also derive
+//! what was left out → state.
 //! Nothing here touches the machine except for reading the file and its `seed_file`.
 
 mod addresses;
 mod build;
 mod capacity;
+mod claims;
 mod dns;
+mod dns_names;
 mod entry;
 mod names;
 mod netns;
 mod networks;
+mod numbers;
 mod ports;
 mod read;
+mod read_network;
 mod report;
 mod section;
+mod subnets;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{io, path::Path};
 

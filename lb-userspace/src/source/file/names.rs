@@ -10,9 +10,10 @@ use super::{
     report::{At, Place, Report},
     suggest::did_you_mean,
 };
-use crate::model::PublishMode;
+use crate::model::{EndpointMode, PublishMode};
 
-/// Longest name, bytes: what the name maps hold, less a final zero.
+/// Longest name, bytes: what the name maps hold, less a final zero; also the longest label of a name
+/// in the DNS (RFC 1035, 2.3.4).
 const MAX_NAME: usize = lb_common::info::NAME_LEN - 1;
 /// What a host-mode port adds to its service's name in the maps: `@host:65535/tcp`.
 const HOST_SUFFIX: usize = "@host:65535/tcp".len();
@@ -32,6 +33,7 @@ pub(super) fn check(file: &FileEntry, report: &mut Report) {
     let networks: Vec<&str> = file.networks.iter().map(|net| net.name.value.as_str()).collect();
     for service in &file.services {
         host_suffix(service, report);
+        vip_suffix(service, report);
         once_in_list(&service.networks, report);
         once_in_list(&service.aliases, report);
         service.aliases.iter().for_each(|alias| spelling(alias, report));
@@ -85,6 +87,22 @@ fn host_suffix(service: &ServiceEntry, report: &mut Report) {
     if host && length > limit && length <= MAX_NAME {
         let message = format!("the name of a service with host-mode ports has {length} bytes");
         report.add(&service.name.place, message, format!("use at most {limit}"));
+    }
+}
+
+/// A virtual IP is a service of its own in the maps, `SERVICE@NETWORK`.
+fn vip_suffix(service: &ServiceEntry, report: &mut Report) {
+    let name = &service.name;
+    let longest = service.networks.iter().max_by_key(|network| network.value.len());
+    let Some(network) = longest.filter(|_| service.mode == EndpointMode::Vip) else { return };
+    let length = name.value.len() + "@".len() + network.value.len();
+    if length > MAX_NAME && name.value.len() <= MAX_NAME && network.value.len() <= MAX_NAME {
+        let message = format!(
+            "the names of the service and of network {:?} have {} bytes together",
+            network.value,
+            length - 1
+        );
+        report.add(&name.place, message, format!("use at most {}", MAX_NAME - 1));
     }
 }
 

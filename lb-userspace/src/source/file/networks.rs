@@ -1,59 +1,75 @@
-//! Rules about nodes and networks: usable addresses, subnets that share nothing, one VNI each.
-//! Subnets and VNIs left out are derived here.
+//! Networks one by one: subnets, VNIs and gateways left out are derived, and each is checked by
+//! itself. What must differ between networks is checked in `subnets`.
 
 use std::{collections::HashSet, net::Ipv4Addr};
 
-use lb_common::wire::FIRST_NETWORK_VNI;
-
 use super::{
-    entry::{FileEntry, NetworkEntry, NodeEntry, Wanted},
-    names::repeated,
+    entry::{FileEntry, NetworkEntry, SubnetEntry, Wanted},
     report::{At, Place, Report},
 };
 use crate::{
     model::{Network, NetworkSubnet, Subnet},
-    source::derive,
+    source::derive::{self, Pool},
 };
 
-/// A network whose subnet and VNI are known.
+/// A network that has all it needs.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) network: Network,
-    place: Place,
-    subnet: At<Subnet>,
+    /// In the order of [`Network::subnets`].
+    pub(super) places: Vec<SubnetPlaces>,
+    /// What addresses are derived from.
+    pub(super) pool: Pool,
 }
 
-/// Checks nodes and networks and gives the networks that have a subnet and a VNI, in file order.
+/// Where a network's subnet says what it is; where it leaves something out, the network's name.
+#[derive(Clone, Debug)]
+pub(super) struct SubnetPlaces {
+    pub(super) subnet: Place,
+    pub(super) vni: Place,
+}
+
+/// Gives the networks that have all they need, in file order; what the others lack is reported.
 pub(super) fn resolve(file: &FileEntry, report: &mut Report) -> Vec<Resolved> {
     let mut names = HashSet::new();
     let once = file.networks.iter().filter(|entry| names.insert(&entry.name.value));
-    let resolved: Vec<_> = once.filter_map(|entry| one(entry, report)).collect();
-    vnis(&resolved, file, report);
-    subnets(&resolved, &file.cluster.gateway, report);
-    nodes(file, report);
-    for node in &file.nodes {
-        node_outside_subnets(node, &resolved, &file.cluster.gateway, report);
-    }
-    resolved
+    once.filter_map(|entry| one(entry, report)).collect()
 }
 
 fn one(entry: &NetworkEntry, report: &mut Report) -> Option<Resolved> {
-    let (name, place) = (&entry.name.value, &entry.name.place);
-    let subnet = value(&entry.subnet, place, || derive::subnet(name))?;
-    let vni = value(&entry.vni, place, || derive::vni(name))?;
-    usable_subnet(&subnet, report);
+    let mut parts = Vec::with_capacity(entry.subnets.len());
+    for (position, part) in entry.subnets.iter().enumerate() {
+        parts.push(subnet(&entry.name, position, part, report));
+    }
+    let (subnets, places): (Vec<_>, Vec<_>) =
+        parts.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
+    let range = optional(&entry.range)?;
+    let pool = pool(&subnets, range, report)?;
+    let (&first, further) = subnets.split_first()?;
     let network = Network {
-        name: name.clone(),
-        first: NetworkSubnet {
-            vni: vni.value,
-            subnet: subnet.value,
-            gateway: subnet.value.gateway(),
-        },
-        further: Vec::new(),
+        name: entry.name.value.clone(),
+        first,
+        further: further.to_vec(),
         internal: entry.internal,
-        mtu: None,
+        mtu: entry.mtu,
     };
-    Some(Resolved { network, place: vni.place, subnet })
+    Some(Resolved { network, places, pool })
+}
+
+fn subnet(
+    name: &At<String>,
+    position: usize,
+    entry: &SubnetEntry,
+    report: &mut Report,
+) -> Option<(NetworkSubnet, SubnetPlaces)> {
+    let subnet = value(&entry.subnet, &name.place, || derive::subnet(&name.value))?;
+    let vni = value(&entry.vni, &name.place, || derive::vni(&name.value, position))?;
+    let gateway = value(&entry.gateway, &name.place, || subnet.value.gateway())?;
+    usable(&subnet, report);
+    let is_usable = usable_gateway(&gateway, subnet.value, report);
+    let places = SubnetPlaces { subnet: subnet.place, vni: vni.place };
+    let part = NetworkSubnet { vni: vni.value, subnet: subnet.value, gateway: gateway.value };
+    is_usable.then_some((part, places))
 }
 
 fn value<T: Copy>(wanted: &Wanted<T>, name: &Place, derive: impl Fn() -> T) -> Option<At<T>> {
@@ -64,81 +80,67 @@ fn value<T: Copy>(wanted: &Wanted<T>, name: &Place, derive: impl Fn() -> T) -> O
     }
 }
 
-fn usable_subnet(subnet: &At<Subnet>, report: &mut Report) {
+/// What is given, if anything is; `None` where it is wrong.
+fn optional<T>(wanted: &Wanted<T>) -> Option<Option<&At<T>>> {
+    match wanted {
+        Wanted::Explicit(at) => Some(Some(at)),
+        Wanted::Derived => Some(None),
+        Wanted::Wrong => None,
+    }
+}
+
+/// Reports a subnet that hosts cannot be in.
+pub(super) fn usable(subnet: &At<Subnet>, report: &mut Report) {
     if !is_unicast(subnet.value.addr) {
         let message = format!("{} is not for hosts", subnet.value);
         report.add(&subnet.place, message, "choose a private subnet, such as one of 10.0.0.0/8");
     }
 }
 
-fn vnis(networks: &[Resolved], file: &FileEntry, report: &mut Report) {
-    let mesh = file.cluster.mesh_vni.value;
-    for Resolved { network, place, .. } in networks {
-        let range = format!("choose one from {FIRST_NETWORK_VNI} to {}", derive::VNI_END - 1);
-        if network.first.vni == mesh || network.first.vni == mesh + 1 {
-            let message =
-                format!("VNI {} is the routing mesh's own (mesh_vni = {mesh})", network.first.vni);
-            report.add(place, message, range);
-        } else if !(FIRST_NETWORK_VNI..derive::VNI_END).contains(&network.first.vni) {
-            report.add(place, format!("VNI {} is out of range", network.first.vni), range);
-        }
-    }
-    for (place, first) in repeated(networks.iter().map(|net| (net.network.first.vni, &net.place))) {
-        let message = format!("its VNI is also that of {}", first.reference());
-        report.add(place, message, "give one of them a vni of its own");
-    }
+fn usable_gateway(gateway: &At<Ipv4Addr>, subnet: Subnet, report: &mut Report) -> bool {
+    let problem = match gateway.value {
+        addr if !subnet.contains(addr) => "lies outside",
+        addr if addr == subnet.addr => "is the network address of",
+        addr if addr == subnet.last() => "is the broadcast address of",
+        _ => return true,
+    };
+    let message = format!("{} {problem} {subnet}", gateway.value);
+    let (low, high) = (subnet.gateway(), Ipv4Addr::from(u32::from(subnet.last()) - 1));
+    report.add(&gateway.place, message, format!("choose one from {low} to {high}"));
+    false
 }
 
-fn subnets(networks: &[Resolved], gateway: &At<Subnet>, report: &mut Report) {
-    usable_subnet(gateway, report);
-    for (i, network) in networks.iter().enumerate() {
-        let mine = &network.subnet;
-        if mine.value.overlaps(&gateway.value) {
-            let message = format!("{} overlaps the gateway subnet {}", mine.value, gateway.value);
-            report.add(&mine.place, message, "change the network's subnet or gateway_subnet");
-        }
-        let others =
-            networks.iter().take(i).filter(|other| other.subnet.value.overlaps(&mine.value));
-        for other in others {
-            let their = &other.subnet;
-            let reference = their.place.reference();
-            let message = format!("{} overlaps {} of {reference}", mine.value, their.value);
-            report.add(&mine.place, message, "give one of them another subnet = \"A.B.C.D/N\"");
-        }
-    }
-}
-
-fn nodes(file: &FileEntry, report: &mut Report) {
-    let addresses: Vec<_> = file.nodes.iter().filter_map(|node| node.address.as_ref()).collect();
-    for address in addresses.iter().filter(|address| !is_unicast(address.value)) {
-        let message = format!("{} cannot be a node's address", address.value);
-        report.add(&address.place, message, "use the address that the other nodes reach it by");
-    }
-    for (place, first) in repeated(addresses.iter().map(|at| (at.value, &at.place))) {
-        let message = format!("the address is already that of {}", first.reference());
-        report.add(place, message, "give each node its own data-path address");
-    }
-}
-
-fn node_outside_subnets(
-    node: &NodeEntry,
-    networks: &[Resolved],
-    gateway: &At<Subnet>,
+/// Where addresses come from: the range, in whatever subnet it lies, or the first subnet.
+fn pool(
+    subnets: &[NetworkSubnet],
+    range: Option<&At<Subnet>>,
     report: &mut Report,
-) {
-    let Some(address) = &node.address else { return };
-    for network in networks.iter().filter(|net| net.subnet.value.contains(address.value)) {
-        let (subnet, reference) = (network.subnet.value, network.subnet.place.reference());
-        let message = format!("{} lies in subnet {subnet} of {reference}", address.value);
-        report.add(&address.place, message, "give that network another subnet = \"A.B.C.D/N\"");
+) -> Option<Pool> {
+    let Some(range) = range else { return Some(Pool::new(subnets.first()?, None)) };
+    let inside = |part: &&NetworkSubnet| {
+        part.subnet.contains(range.value.addr) && part.subnet.prefix <= range.value.prefix
+    };
+    let Some(part) = subnets.iter().find(inside) else {
+        let message = format!("{} lies outside {}", range.value, listed(subnets));
+        report.add(&range.place, message, "choose a part of the network's subnet");
+        return None;
+    };
+    let pool = Pool::new(part, Some(range.value));
+    if pool.is_empty() {
+        let message = format!("{} has no address for a task", range.value);
+        report.add(&range.place, message, "give it a shorter prefix");
+        return None;
     }
-    if gateway.value.contains(address.value) {
-        let message = format!("{} lies in the gateway subnet {}", address.value, gateway.value);
-        report.add(&address.place, message, "set gateway_subnet to one that no node uses");
-    }
+    Some(pool)
+}
+
+/// Subnets as an error names them.
+pub(super) fn listed<'a>(subnets: impl IntoIterator<Item = &'a NetworkSubnet>) -> String {
+    let each: Vec<_> = subnets.into_iter().map(|part| part.subnet.to_string()).collect();
+    each.join(", ")
 }
 
 /// Whether hosts can have the address: not "this network", loopback, multicast or reserved.
-fn is_unicast(address: Ipv4Addr) -> bool {
+pub(super) fn is_unicast(address: Ipv4Addr) -> bool {
     !matches!(address.octets()[0], 0 | 127 | 224..)
 }

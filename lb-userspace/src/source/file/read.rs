@@ -4,11 +4,8 @@ use toml::de::DeTable;
 
 use super::{
     dns,
-    entry::{
-        ClusterEntry, FileEntry, NetworkEntry, NodeEntry, PublishEntry, ServiceEntry, TaskEntry,
-        Wanted,
-    },
-    netns,
+    entry::{ClusterEntry, FileEntry, NodeEntry, PublishEntry, ServiceEntry, TaskEntry},
+    netns, read_network,
     report::{At, Place, Report},
     section::{Section, Unread},
 };
@@ -39,12 +36,13 @@ pub(super) fn file(root: &DeTable<'_>, report: &mut Report) -> FileEntry {
     FileEntry {
         cluster: cluster(or_empty(cluster_table), report),
         nodes: each(nodes, report, node),
-        networks: each(networks, report, network),
+        networks: each(networks, report, read_network::network),
         services: each(services, report, service),
         dns: dns::dns(or_empty(dns_table), report),
     }
 }
 
+/// Reads each of several tables; those that lack what all else hangs on have been reported.
 fn each<'t, 'i, T>(
     tables: Vec<Unread<'t, 'i>>,
     report: &mut Report,
@@ -75,17 +73,6 @@ fn node(table: Unread<'_, '_>, report: &mut Report) -> Option<NodeEntry> {
     let address = section.required_address("address");
     let interfaces = section.strings("interfaces");
     Some(NodeEntry { name: name?, address, interfaces })
-}
-
-fn network(table: Unread<'_, '_>, report: &mut Report) -> Option<NetworkEntry> {
-    let mut section = table.named("network").open(&["name", "subnet", "vni", "internal"], report);
-    let name = section.required_string("name");
-    let subnet = section.subnet("subnet", 8..=29);
-    let subnet = wanted(subnet, section.has("subnet"));
-    let vni = section.integer("vni", 0..=u32::MAX);
-    let vni = wanted(vni, section.has("vni"));
-    let internal = section.boolean("internal").is_some_and(|internal| internal.value);
-    Some(NetworkEntry { name: name?, subnet, vni, internal })
 }
 
 fn service(table: Unread<'_, '_>, report: &mut Report) -> Option<ServiceEntry> {
@@ -153,7 +140,7 @@ fn published(table: Unread<'_, '_>, report: &mut Report) -> Option<PublishEntry>
 }
 
 fn task(table: Unread<'_, '_>, report: &mut Report) -> Option<TaskEntry> {
-    let known = ["name", "node", "netns", "weight", "addresses", "number"];
+    let known = ["name", "node", "netns", "weight", "addresses", "macs", "number"];
     let mut section = table.open(&known, report);
     let name = section.required_string("name");
     let node = section.required_string("node");
@@ -161,8 +148,8 @@ fn task(table: Unread<'_, '_>, report: &mut Report) -> Option<TaskEntry> {
     let netns = netns.and_then(|text| netns::parse(text, section.report));
     let weight = integer_or(&mut section, "weight", 0..=MAX_WEIGHT, 1).value;
     let number = section.integer("number", 1..=u16::MAX);
-    let addresses = section.addresses("addresses");
-    Some(TaskEntry { name: name?, node, netns, weight, addresses, number })
+    let (addresses, macs) = (section.addresses("addresses"), section.macs("macs"));
+    Some(TaskEntry { name: name?, node, netns, weight, addresses, macs, number })
 }
 
 fn endpoint_mode(section: &mut Section<'_, '_, '_>) -> EndpointMode {
@@ -202,12 +189,4 @@ where
     T: Copy + std::fmt::Display + PartialOrd + TryFrom<i128>,
 {
     section.integer(key, range).unwrap_or_else(|| section.default(default))
-}
-
-fn wanted<T>(value: Option<At<T>>, given: bool) -> Wanted<T> {
-    match value {
-        Some(value) => Wanted::Explicit(value),
-        None if given => Wanted::Wrong,
-        None => Wanted::Derived,
-    }
 }

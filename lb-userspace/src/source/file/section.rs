@@ -3,6 +3,7 @@
 
 use std::{fmt::Display, net::Ipv4Addr, ops::RangeInclusive};
 
+use lb_common::addr::Mac;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -11,6 +12,7 @@ use toml::{
 use super::{
     report::{At, Place, Report},
     suggest::did_you_mean,
+    values::{address_of, mac_of, subnet_of},
 };
 use crate::model::Subnet;
 
@@ -21,6 +23,9 @@ pub(super) struct Section<'a, 't, 'i> {
     pub(super) place: Place,
     pub(super) report: &'a mut Report,
 }
+
+/// Values by the name of a network, in file order.
+pub(super) type ByNetwork<T> = Vec<(String, At<T>)>;
 
 /// A table that stands somewhere, not opened yet.
 #[derive(Debug)]
@@ -52,6 +57,16 @@ impl<'t, 'i> Section<'_, 't, 'i> {
     /// Whether the key is there, right or wrong.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
+    }
+
+    /// Where the key stands; the table's place if it is not there.
+    pub(super) fn place_of(&self, key: &str) -> Place {
+        self.value(key).map_or_else(|| self.place.clone(), |value| value.place)
+    }
+
+    /// Whether the key is a list without elements.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        self.value(key).and_then(|value| value.value.as_array()).is_some_and(|list| list.is_empty())
     }
 
     /// A default, which stands where the table does.
@@ -123,6 +138,12 @@ impl<'t, 'i> Section<'_, 't, 'i> {
     }
 
     /// An IPv4 address.
+    pub(super) fn address(&mut self, key: &str) -> Option<At<Ipv4Addr>> {
+        let text = self.string(key)?;
+        address_of(text, self.report)
+    }
+
+    /// An IPv4 address that must be there.
     pub(super) fn required_address(&mut self, key: &str) -> Option<At<Ipv4Addr>> {
         let text = self.required_string(key)?;
         address_of(text, self.report)
@@ -141,22 +162,37 @@ impl<'t, 'i> Section<'_, 't, 'i> {
     }
 
     /// A table of addresses by name: `{ net = "10.0.0.2" }`; empty when left out.
-    pub(super) fn addresses(&mut self, key: &str) -> Vec<(String, At<Ipv4Addr>)> {
+    pub(super) fn addresses(&mut self, key: &str) -> ByNetwork<Ipv4Addr> {
+        let expected = "a table of addresses by network, such as { net = \"10.0.0.2\" }";
+        self.by_name(key, expected, address_of)
+    }
+
+    /// A table of Ethernet addresses by name; empty when left out.
+    pub(super) fn macs(&mut self, key: &str) -> ByNetwork<Mac> {
+        let expected =
+            "a table of Ethernet addresses by network, such as { net = \"02:00:00:00:00:02\" }";
+        self.by_name(key, expected, mac_of)
+    }
+
+    fn by_name<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        read: fn(At<String>, &mut Report) -> Option<At<T>>,
+    ) -> ByNetwork<T> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let Some(table) = value.value.as_table() else {
-            let expected = "a table of addresses by network, such as { net = \"10.0.0.2\" }";
             wrong_type::<()>(&value, expected, self.report);
             return Vec::new();
         };
-        let mut addresses = Vec::with_capacity(table.len());
-        for (name, address) in table.iter() {
-            let element =
-                at(address, value.place.key(self.report.line(address.span()), name.get_ref()));
-            let text = string_of(&element, self.report);
-            let address = text.and_then(|text| address_of(text, self.report));
-            addresses.extend(address.map(|address| (name.get_ref().to_string(), address)));
+        let mut values = Vec::with_capacity(table.len());
+        for (name, element) in table.iter() {
+            let place = value.place.key(self.report.line(element.span()), name.get_ref());
+            let text = string_of(&at(element, place), self.report);
+            let read = text.and_then(|text| read(text, self.report));
+            values.extend(read.map(|read| (name.get_ref().to_string(), read)));
         }
-        addresses
+        values
     }
 
     /// A table; `None` when left out.
@@ -213,36 +249,4 @@ fn table_of<'t, 'i>(value: &At<&'t DeValue<'i>>, report: &mut Report) -> Option<
         Some(table) => Some(Unread { table, place: value.place.clone() }),
         None => wrong_type(value, "a table", report),
     }
-}
-
-fn address_of(text: At<String>, report: &mut Report) -> Option<At<Ipv4Addr>> {
-    if let Ok(address) = text.value.parse() {
-        return Some(At { value: address, place: text.place });
-    }
-    let message = format!("{:?} is no IPv4 address", text.value);
-    report.add(&text.place, message, "write four numbers such as 198.18.0.1");
-    None
-}
-
-fn subnet_of(text: &str, prefixes: &RangeInclusive<u8>) -> Result<Subnet, (String, String)> {
-    let parsed = text
-        .split_once('/')
-        .and_then(|(addr, prefix)| Some((addr.parse().ok()?, prefix.parse().ok()?)));
-    let Some((addr, prefix)) = parsed else {
-        return Err((
-            format!("{text:?} is no IPv4 subnet"),
-            "write it such as 10.1.0.0/24".to_owned(),
-        ));
-    };
-    if !prefixes.contains(&prefix) {
-        let fix = format!("choose a prefix length from {} to {}", prefixes.start(), prefixes.end());
-        return Err((format!("a /{prefix} does not fit here"), fix));
-    }
-    let subnet = Subnet { addr, prefix };
-    let first = Ipv4Addr::from(u32::from(addr) & u32::from_be_bytes(subnet.mask()));
-    if first != addr {
-        let fix = format!("write {first}/{prefix}");
-        return Err((format!("{text} has bits set behind its prefix"), fix));
-    }
-    Ok(subnet)
 }

@@ -20,5 +20,7 @@ refused! {
     search_with_an_empty_label: "[dns]\nsearch = [\"corp..example\"] #!" => ["search[0]", "no domain name"];
     search_too_many: "[dns]\nsearch = [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\"] #!" => ["search[6]", "at most 6"];
     alias_spelling: service("web", "aliases = [\"w w\"] #!") => ["aliases[0]", "contains ' '"];
+    alias_that_is_no_host_name: service("web", "aliases = [\"www.\"] #!") => ["service \"web\", aliases[0]: \"www.\" is no host name"];
+    alias_of_all_tasks: service("web", "aliases = [\"tasks.api\"] #!") => ["\"tasks.api\" means all tasks of a service"];
     alias_twice: service("web", "aliases = [\"w\", \"w\"] #!") => ["aliases[1]", "listed twice"];
 }

@@ -10,7 +10,7 @@ refused! {
     unknown_cluster_key: "[cluster]\nvxlan = 1 #!" => ["[cluster], vxlan: unknown key", "vxlan_port"];
     unknown_node_key: "[[node]]\nname = \"n3\"\naddress = \"198.18.0.3\"\nadress = 1 #!"
         => ["node \"n3\", adress: unknown key", "did you mean \"address\"?"];
-    unknown_network_key: "vlan = 1 #!" => ["network \"net\", vlan: unknown key", "use one of: name, subnet, vni, internal"];
+    unknown_network_key: "vlan = 1 #!" => ["network \"net\", vlan: unknown key", "use one of: name, subnet, vni, gateway, subnets, range, internal, mtu"];
     unknown_service_key: service("web", "network = [\"net\"] #!")
         => ["service \"web\", network: unknown key", "did you mean \"networks\"?"];
     unknown_publish_key: service("web", "publish = [{ published = 80, target = 80, proto = \"tcp\" }] #!")
@@ -80,6 +80,24 @@ refused! {
         => ["interfaces[0]", "cannot be the name of an interface"];
     interface_twice: "[[node]]\nname = \"n3\"\naddress = \"198.18.0.3\"\ninterfaces = [\"e\", \"e\"] #!"
         => ["interfaces[1]", "listed twice"];
+
+    name_with_a_dot_at_the_end: "[[service]]\nname = \"web.\" #!" => ["service \"web.\", name: \"web.\" is no host name", "no '.' or '-' at an end"];
+    name_with_two_dots: service("web", "") + "[[service.task]]\nname = \"web..1\" #!\nnode = \"n1\"\nnetns = \"a\""
+        => ["task \"web..1\", name: \"web..1\" is no host name"];
+    name_with_a_hyphen_at_a_labels_end: "[[network]]\nname = \"back-.end\" #!" => ["\"back-.end\" is no host name"];
+    name_like_an_address: "[[service]]\nname = \"10.0.0.1\" #!" => ["\"10.0.0.1\" reads as an address", "begin it with a letter"];
+    name_tasks: "[[service]]\nname = \"Tasks.web\" #!" => ["\"Tasks.web\" means all tasks of a service in names"];
+    name_localhost: "[[service]]\nname = \"localhost\" #!" => ["\"localhost\" means every task itself"];
+    names_that_differ_by_case: service("web", "") + "[[service]]\nname = \"WEB\" #!"
+        => ["service \"WEB\", name: a service is called \"web\" in line 13, too", "rename one of them"];
+    networks_that_differ_by_case: "[[network]]\nname = \"Net\" #!\nsubnet = \"10.2.0.0/24\""
+        => ["network \"Net\", name: a network is called \"net\" in line 9, too"];
+    a_service_and_a_task_of_one_name: service("web", "") + "[[service.task]]\nname = \"web\" #!\nnode = \"n1\"\nnetns = \"a\""
+        => ["task \"web\", name: a service is called \"web\" in line 13, too", "names do not tell them apart"];
+    a_task_called_like_a_service_in_a_network: service("web", "networks = [\"net\"]") + "[[service.task]]\nname = \"web.net\" #!\nnode = \"n1\"\nnetns = \"a\""
+        => ["task \"web.net\", name: \"web.net\" is also service \"web\" (line 13) in network \"net\""];
+    vip_name_too_long: format!("[[service]]\nname = \"{}\" #!\nnetworks = [\"net\"]", "x".repeat(60))
+        => ["the service and of network \"net\" have 63 bytes together", "at most 62"];
 
     node_twice: "[[node]]\nname = \"n1\" #!\naddress = \"198.18.0.3\""
         => ["node \"n1\", name: a node of this name is already defined in line 3"];

@@ -1,7 +1,7 @@
 //! Bad input across nodes and networks: addresses, subnets, VNIs, numbers.
 
 use super::{refused, refuses, service, task};
-use crate::source::derive;
+use crate::{model::NetworkSubnet, source::derive};
 
 /// The lines of a service in `net` with one task that has these lines.
 fn in_net(lines: &str) -> String {
@@ -101,7 +101,10 @@ fn derived_subnets_that_meet() {
 #[test]
 fn derived_addresses_that_meet() {
     let net = "[[network]]\nname = \"other\"\n";
-    let (a, b) = twins("t", |name| derive::task_address("other", derive::subnet("other"), name));
+    let subnet = derive::subnet("other");
+    let part = NetworkSubnet { vni: 4096, subnet, gateway: subnet.gateway() };
+    let pool = derive::Pool::new(&part, None);
+    let (a, b) = twins("t", |name| derive::task_address("other", pool, name));
     let service = service("web", "networks = [\"other\"]") + &task(&a, "n1", "");
     let task = format!("[[service.task]]\nname = \"{b}\" #!\nnode = \"n1\"\nnetns = \"b\"\n");
     let text = format!("{net}{service}{task}");

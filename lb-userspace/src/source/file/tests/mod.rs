@@ -3,9 +3,11 @@ mod bad_dns;
 mod bad_entries;
 mod bad_network;
 mod bad_ports;
+mod bad_subnets;
 mod derived;
 mod example;
 mod fields;
+mod networks;
 mod never_panics;
 
 use std::{fmt::Write as _, io, path::Path};
