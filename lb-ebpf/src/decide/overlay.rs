@@ -216,3 +216,49 @@ fn too_big(parsed: &Parsed, mtu: u16) -> Carriage {
 fn refuse(parsed: &Parsed, reason: Reason) -> Carriage {
     if is_answerable(parsed) { Carriage::refuse(reason) } else { Carriage::drop(reason) }
 }
+
+#[cfg(test)]
+mod tests {
+    use lb_common::addr::mac_of;
+
+    use super::*;
+    use crate::testing::{Frame, Interfaces, LEG_MTU, ME, MONGO_ON_2, VIP, World};
+
+    fn decide(world: &World, mut frame: Vec<u8>, gso_size: u16) -> (Carriage, Parsed) {
+        let leg = world.overlay_leg(Interfaces::default().overlay[0]).unwrap();
+        let mut parsed = Parsed::NOTHING;
+        let packet = Packet::from_slice(&mut frame);
+        (overlay(world, &packet, &leg, gso_size, &mut parsed), parsed)
+    }
+
+    fn large(proto: fn((V4, u16), (V4, u16)) -> Frame) -> Vec<u8> {
+        let frame = proto((ME, 40_000), (MONGO_ON_2, 80)).payload(&[0; 9000]);
+        frame.between(mac_of(MONGO_ON_2), mac_of(ME)).bytes()
+    }
+
+    #[test]
+    fn a_packet_that_is_cut_into_segments_later_is_as_large_as_they_are() {
+        let world = World::overlay(Interfaces::default());
+        let (segment, datagram) = (LEG_MTU - 40, LEG_MTU - 28);
+        for (frame, gso_size, act) in [
+            (large(Frame::tcp), 0, Act::TooBig),
+            (large(Frame::tcp), segment, Act::Remote),
+            (large(Frame::tcp), segment + 1, Act::TooBig),
+            (large(Frame::udp), datagram, Act::Remote),
+            (large(Frame::udp), datagram + 1, Act::TooBig),
+        ] {
+            assert_eq!(decide(&world, frame, gso_size).0.act, act, "{gso_size}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_cut_short_is_counted() {
+        let world = World::overlay(Interfaces::default());
+        let frame = Frame::tcp((ME, 40_000), (VIP, 80)).between(mac_of(VIP), mac_of(ME)).bytes();
+        for length in [0, 13, 14, 33, 34, 53] {
+            let cut = decide(&world, frame[..length].to_vec(), 0).0;
+            assert_eq!(cut, Carriage::drop(Reason::Malformed), "{length}");
+        }
+        assert_eq!(decide(&world, frame, 0).0.act, Act::Local);
+    }
+}

@@ -12,6 +12,7 @@ mod overlay;
 mod properties;
 mod run;
 mod tables;
+mod tc_overlay;
 mod valid;
 mod world;
 
@@ -22,5 +23,6 @@ pub use link::*;
 pub use overlay::*;
 pub use run::{End, REPLY_MACS, Ran, from_task, tc_node, xdp};
 pub use tables::{Way, World};
+pub use tc_overlay::tc_overlay;
 pub use valid::{Invalid, check};
 pub use world::*;

@@ -32,7 +32,7 @@ use crate::{
 /// Inner MAC addresses of reply frames.
 pub const REPLY_MACS: (Mac, Mac) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
 /// IPv4 and TCP header, which an MSS does not count.
-const TCP_OVERHEAD: u16 = 40;
+pub(super) const TCP_OVERHEAD: u16 = 40;
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +214,7 @@ fn into_tunnel(world: &World, wire: &mut Wire, peer: u16, tunnel: &Tunnel) -> Ou
     Ok(End::Send(peer.ifindex))
 }
 
-fn resolved(world: &World, peer: u16) -> Option<Peer> {
+pub(super) fn resolved(world: &World, peer: u16) -> Option<Peer> {
     world.peer(peer).filter(|peer| peer.flags & PEER_RESOLVED != 0)
 }
 

@@ -64,7 +64,7 @@ impl Loaded {
             .load(&bytes)
             .expect("a loadable object");
         xdp(&mut ebpf).load().expect("xdp_node");
-        for name in ["tc_leg", "tc_client", "tc_node", "tc_arrive"] {
+        for name in ["tc_leg", "tc_client", "tc_node", "tc_arrive", "tc_overlay"] {
             tc(&mut ebpf, name).load().expect(name);
         }
         Self { ebpf, nic: interfaces.nic }
@@ -76,6 +76,7 @@ impl Loaded {
             Hook::Nic => self.on_nic(frame),
             Hook::NicLate => self.on_skb("tc_node", self.nic, frame),
             Hook::NicOverlay => self.on_skb("tc_arrive", self.nic, frame),
+            Hook::Overlay(ifindex) => self.on_skb("tc_overlay", ifindex, frame),
             Hook::Leg(ifindex) => match self.on_skb("tc_leg", ifindex, frame) {
                 (Return::Pass, frame) => self.on_skb("tc_client", ifindex, &frame),
                 ended => ended,
