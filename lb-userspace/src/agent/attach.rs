@@ -9,8 +9,10 @@ use crate::dataplane::{AttachError, Dataplane, Hook, TcProgram};
 pub(super) enum Role {
     /// A NIC: clients and the tunnel come in.
     Nic,
-    /// The node's end of a task's leg.
+    /// The node's end of a task's gateway leg.
     Leg,
+    /// The node's end of a task's overlay leg.
+    OverlayLeg,
 }
 
 /// Interfaces by name with their roles.
@@ -81,8 +83,9 @@ impl Role {
     /// The hook of each link.
     const fn hooks(self) -> &'static [Hook] {
         match self {
-            Self::Nic => &[Hook::Tcx, Hook::Xdp],
+            Self::Nic => &[Hook::Tcx, Hook::Tcx, Hook::Xdp],
             Self::Leg => &[Hook::Tcx, Hook::Tcx],
+            Self::OverlayLeg => &[Hook::Tcx],
         }
     }
 }
@@ -97,8 +100,10 @@ fn attach(
             dataplane.attach_tcx(TcProgram::Leg, interface)?.link,
             dataplane.attach_tcx(TcProgram::Client, interface)?.link,
         ],
+        Role::OverlayLeg => vec![dataplane.attach_tcx(TcProgram::Overlay, interface)?.link],
         Role::Nic => vec![
             dataplane.attach_tcx(TcProgram::Node, interface)?.link,
+            dataplane.attach_tcx(TcProgram::Arrive, interface)?.link,
             dataplane.attach_xdp(interface)?.link,
         ],
     })
@@ -131,9 +136,9 @@ mod tests {
         let eth0 = interfaces(&[("eth0", Role::Nic)]);
         let mut attachments = Attachments { interfaces: eth0, cgroup: true };
         let link = |hook| (hook, "eth0".to_string());
-        attachments.forget_unlinked(&[link(Hook::Xdp), link(Hook::Tcx)]);
+        attachments.forget_unlinked(&[link(Hook::Xdp), link(Hook::Tcx), link(Hook::Tcx)]);
         assert_eq!(attachments.interfaces.len(), 1);
-        attachments.forget_unlinked(&[link(Hook::Tcx)]);
+        attachments.forget_unlinked(&[link(Hook::Xdp), link(Hook::Tcx)]);
         assert!(attachments.interfaces.is_empty());
     }
 }

@@ -13,10 +13,12 @@ use super::{
     hops::Hops,
 };
 use crate::{
+    compile::LocalLegs,
     host::{
         Netlink,
         legs::LegState,
         network::{self, Interface},
+        overlay::{OverlayState, Owner},
         preflight,
     },
     model::Node,
@@ -56,21 +58,43 @@ pub(super) fn mtu(nics: &[Interface]) -> u16 {
     smallest.try_into().unwrap_or(u16::MAX)
 }
 
-/// The interfaces that carry programs.
-pub(super) fn carriers(nics: &[Interface], legs: &BTreeMap<String, LegState>) -> Interfaces {
-    let nics = nics.iter().map(|nic| (nic.link.name.clone(), Role::Nic));
-    nics.chain(legs.values().map(|leg| (leg.ifname.clone(), Role::Leg))).collect()
+/// What a round found or made: the interfaces that packets pass.
+#[derive(Clone, Debug)]
+pub(super) struct Present {
+    /// The node's NICs.
+    pub(super) nics: Vec<Interface>,
+    /// Gateway legs by task.
+    pub(super) gateway: BTreeMap<String, LegState>,
+    /// Overlay legs.
+    pub(super) overlay: BTreeMap<Owner, OverlayState>,
 }
 
-/// Every interface that the packet path may send to.
-pub(super) fn devices(
-    nics: &[Interface],
-    legs: &BTreeMap<String, LegState>,
-    hops: &Hops,
-) -> BTreeSet<u32> {
-    let nics = nics.iter().map(|nic| nic.link.ifindex);
-    let hops = hops.values().flatten().map(|hop| hop.ifindex);
-    nics.chain(legs.values().map(|leg| leg.ifindex)).chain(hops).collect()
+impl Present {
+    /// The interfaces that carry programs.
+    pub(super) fn carriers(&self) -> Interfaces {
+        let nics = self.nics.iter().map(|nic| (nic.link.name.clone(), Role::Nic));
+        let gateway = self.gateway.values().map(|leg| (leg.ifname.clone(), Role::Leg));
+        let overlay = self.overlay.values().map(|leg| (leg.ifname.clone(), Role::OverlayLeg));
+        nics.chain(gateway).chain(overlay).collect()
+    }
+
+    /// Every interface that XDP may send to. Overlay legs are not among them: packets get there by
+    /// `bpf_redirect_peer`, which needs no device map.
+    pub(super) fn devices(&self, hops: &Hops) -> BTreeSet<u32> {
+        let nics = self.nics.iter().map(|nic| nic.link.ifindex);
+        let hops = hops.values().flatten().map(|hop| hop.ifindex);
+        nics.chain(self.gateway.values().map(|leg| leg.ifindex)).chain(hops).collect()
+    }
+
+    /// The legs in the words of `compile`.
+    pub(super) fn local_legs(&self) -> LocalLegs {
+        let gateway = self.gateway.iter().map(|(task, leg)| (task.clone(), leg.addr.octets()));
+        let overlay = self
+            .overlay
+            .iter()
+            .map(|(owner, leg)| ((owner.task.clone(), owner.network.clone()), leg.ifindex));
+        LocalLegs { gateway: gateway.collect(), overlay: overlay.collect() }
+    }
 }
 
 /// Interfaces of known ways that exist: a peer that does not answer just now keeps its way.

@@ -2,10 +2,9 @@
 //! leaves everything forwarding when it goes.
 //!
 //! `run` is its life, `trigger` and `changes` wake it, `hold` and `leaving` decide what must wait,
-//! `bench` with `legs`, `egress`, `ports`,
-//! `hops`, `interfaces` and `attach` does the work, `voice` and `record` tell.
+//! `workbench` does the work with `legs`, `overlay`, `egress`, `attach` and `writes`, the last with
+//! `ports`, `hops` and `interfaces`; `voice` and `record` tell.
 mod attach;
-mod bench;
 mod changes;
 mod egress;
 mod error;
@@ -15,6 +14,7 @@ mod interfaces;
 mod leaving;
 mod legs;
 mod lock;
+mod overlay;
 mod ports;
 mod record;
 mod run;
@@ -22,6 +22,8 @@ mod run;
 mod sample;
 mod trigger;
 mod voice;
+mod workbench;
+mod writes;
 
 pub use egress::journal_dir;
 pub use error::AgentError;

@@ -9,12 +9,12 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     AgentError, AgentLock, Record,
-    bench::{Bench, Round},
     changes::ConfigFile,
     hold::Holds,
     leaving::Leaving,
     trigger::{Trigger, Triggers},
     voice::{Line, say},
+    workbench::{Round, Workbench},
 };
 use crate::{dataplane::Object, model::DesiredState, source::file};
 
@@ -37,7 +37,7 @@ struct Agent {
     options: Options,
     _lock: AgentLock,
     record: Record,
-    bench: Option<Bench>,
+    workbench: Option<Workbench>,
     /// The file in force.
     desired: Option<DesiredState>,
     holds: Option<Holds>,
@@ -112,7 +112,7 @@ impl Agent {
             options,
             _lock: lock,
             record,
-            bench: None,
+            workbench: None,
             desired: None,
             holds: None,
             leaving,
@@ -124,7 +124,7 @@ impl Agent {
     /// The first file: refused for good where nothing is forwarded, else waited for.
     async fn first_file(&mut self) -> Result<(), AgentError> {
         match self.try_first_file().await {
-            Err(error) if error.is_config() && Bench::is_forwarding(&self.options) => {
+            Err(error) if error.is_config() && Workbench::is_forwarding(&self.options) => {
                 self.refuse(&error)
             }
             outcome => outcome,
@@ -139,7 +139,7 @@ impl Agent {
 
     /// Where nothing is pinned, no file of ours stays either.
     fn leave_nothing_if_failed(&self, outcome: Result<(), AgentError>) -> Result<(), AgentError> {
-        if outcome.is_err() && !Bench::is_forwarding(&self.options) {
+        if outcome.is_err() && !Workbench::is_forwarding(&self.options) {
             Record::remove(&self.options.state_dir)?;
         }
         outcome
@@ -162,8 +162,8 @@ impl Agent {
 
     async fn look_again(&mut self, cause: Trigger) -> Result<(), AgentError> {
         debug!(?cause, "looking again");
-        let outcome = match (cause, &mut self.bench) {
-            (Trigger::Neighbours, Some(bench)) => match bench.refresh_hops().await {
+        let outcome = match (cause, &mut self.workbench) {
+            (Trigger::Neighbours, Some(workbench)) => match workbench.refresh_hops().await {
                 Ok(true) => Ok(()),
                 Ok(false) => self.act(cause).await,
                 Err(error) => Err(error),
@@ -193,7 +193,7 @@ impl Agent {
             self.leaving.note(before, &desired, &self.options.node, Instant::now());
         }
         if self.holds.is_none() {
-            self.holds = Some(Bench::holds(&self.options, &desired));
+            self.holds = Some(Workbench::holds(&self.options, &desired));
         }
         self.desired = Some(desired);
         self.record.refused = None;
@@ -217,9 +217,10 @@ impl Agent {
         self.acted_at = now;
         let held = holds.held(&desired, &self.options.node, now);
         let desired = self.leaving.linger(desired, now);
-        let mut bench = Bench::for_state(self.bench.take(), &self.options, &desired).await?;
-        let round = bench.round(&desired, &held, &self.options).await;
-        self.bench = Some(bench);
+        let mut workbench =
+            Workbench::for_state(self.workbench.take(), &self.options, &desired).await?;
+        let round = workbench.round(&desired, &held, &self.options).await;
+        self.workbench = Some(workbench);
         self.tell(cause, round?, held.len())
     }
 

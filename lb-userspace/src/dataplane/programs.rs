@@ -21,8 +21,12 @@ pub enum TcProgram {
     Leg,
     /// The task as a client of its own node, second there.
     Client,
-    /// The slow path of the node's NICs.
+    /// What a task sends into a network, on the node's end of its overlay leg.
+    Overlay,
+    /// The slow path of the node's NICs, first there.
     Node,
+    /// Overlay frames of other nodes, second there.
+    Arrive,
 }
 
 /// The XDP program of the node's NICs.
@@ -31,11 +35,13 @@ pub const XDP_NODE: &str = "xdp_node";
 pub const CGROUP_PROGRAMS: [&str; 4] = ["connect4", "sendmsg4", "recvmsg4", "getpeername4"];
 
 /// Every program with its hook; the object must hold all of them.
-pub const PROGRAMS: [(&str, Hook); 8] = [
+pub const PROGRAMS: [(&str, Hook); 10] = [
     (XDP_NODE, Hook::Xdp),
     (TcProgram::Leg.name(), Hook::Tcx),
     (TcProgram::Client.name(), Hook::Tcx),
+    (TcProgram::Overlay.name(), Hook::Tcx),
     (TcProgram::Node.name(), Hook::Tcx),
+    (TcProgram::Arrive.name(), Hook::Tcx),
     (CGROUP_PROGRAMS[0], Hook::Cgroup),
     (CGROUP_PROGRAMS[1], Hook::Cgroup),
     (CGROUP_PROGRAMS[2], Hook::Cgroup),
@@ -49,7 +55,9 @@ impl TcProgram {
         match self {
             Self::Leg => "tc_leg",
             Self::Client => "tc_client",
+            Self::Overlay => "tc_overlay",
             Self::Node => "tc_node",
+            Self::Arrive => "tc_arrive",
         }
     }
 
@@ -57,8 +65,8 @@ impl TcProgram {
     #[must_use]
     pub const fn link_kind(self) -> &'static str {
         match self {
-            Self::Leg | Self::Node => "tcx",
-            Self::Client => "tcx2",
+            Self::Leg | Self::Overlay | Self::Node => "tcx",
+            Self::Client | Self::Arrive => "tcx2",
         }
     }
 }

@@ -1,0 +1,221 @@
+//! The agent's hands: the open data plane and the connection to the node's network. One round makes
+//! the node be as wanted, in an order in which packets may arrive at any point: interfaces, programs
+//! on them, maps that name them (`writes`), and what nothing names any more last.
+use std::collections::{BTreeMap, BTreeSet};
+
+use lb_common::addr::V4;
+
+use super::{
+    AgentError, Options,
+    attach::Attachments,
+    egress::{self, journal_dir},
+    hold::Holds,
+    interfaces::{self, Present},
+    legs,
+    lock::{PATIENCE, patiently},
+    overlay,
+};
+use crate::{
+    compile::PeerContents,
+    dataplane::{Dataplane, Globals, LoadError, PinsError},
+    host::{
+        Journal, Netlink,
+        legs::{LegSpec, Legs},
+        mtu::tunnel_mtu,
+        netns,
+        network::Interface,
+        overlay::{OverlayLegs, OverlaySpec},
+        ports::Ports,
+    },
+    model::{DesiredState, Node},
+    observe,
+};
+
+/// What the agent works with.
+#[derive(Debug)]
+pub(super) struct Workbench {
+    pub(super) globals: Globals,
+    pub(super) dataplane: Dataplane,
+    pub(super) netlink: Netlink,
+    legs: Legs,
+    overlay_legs: OverlayLegs,
+    attachments: Attachments,
+    pub(super) ports: Ports,
+    journal: Journal,
+    pub(super) node: String,
+    /// The peers of the last round.
+    pub(super) peers: BTreeMap<u16, PeerContents>,
+    /// The interfaces that packets could be sent to after it.
+    pub(super) devices: BTreeSet<u32>,
+}
+
+/// The legs that a round is to make.
+#[derive(Clone, Debug)]
+struct Wanted {
+    gateway: Vec<LegSpec>,
+    overlay: Vec<OverlaySpec>,
+}
+
+/// What one round did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Round {
+    /// Writes to the maps.
+    pub(super) changes: usize,
+    /// What is not as it should be, for people.
+    pub(super) problems: Vec<String>,
+}
+
+impl Workbench {
+    /// Whether something is pinned and forwards.
+    pub(super) fn is_forwarding(options: &Options) -> bool {
+        observe::Pins::open(&options.pin_root).is_ok()
+    }
+
+    /// The holds to start with: what is pinned is in force; where nothing is, nothing need wait.
+    pub(super) fn holds(options: &Options, desired: &DesiredState) -> Holds {
+        let pins = observe::Pins::open(&options.pin_root).and_then(|pins| pins.snapshot());
+        match pins {
+            Ok(pinned) if !pinned.tasks.is_empty() => {
+                let seat = |task: observe::TaskRecord| (task.name, task.node);
+                Holds::with_known(pinned.tasks.into_values().map(seat))
+            }
+            _ => Holds::with_all(desired),
+        }
+    }
+
+    /// The workbench for `desired`: the one at hand, or a new one where the constants of the programs
+    /// are others now.
+    ///
+    /// # Errors
+    /// The data plane cannot be opened.
+    pub(super) async fn for_state(
+        at_hand: Option<Self>,
+        options: &Options,
+        desired: &DesiredState,
+    ) -> Result<Self, AgentError> {
+        let node = node_of(desired, options)?;
+        let globals = globals(desired, node)?;
+        match at_hand {
+            Some(workbench) if workbench.globals == globals => Ok(workbench),
+            // The old one holds the lock on the pins until it is dropped.
+            other => {
+                drop(other);
+                let netlink = Netlink::here()?;
+                interfaces::nics(&netlink, node, &options.pin_root).await?;
+                Self::open(options, globals, netlink).await
+            }
+        }
+    }
+
+    async fn open(
+        options: &Options,
+        globals: Globals,
+        netlink: Netlink,
+    ) -> Result<Self, AgentError> {
+        let open = || Dataplane::open(&options.pin_root, &options.object, &globals);
+        let locked = |error: &LoadError| matches!(error, LoadError::Pins(PinsError::Locked(_)));
+        let opened = patiently(PATIENCE, open, locked).await;
+        let dataplane = opened.map_err(|error| AgentError::load(error, &options.pin_root))?;
+        Ok(Self {
+            globals,
+            dataplane,
+            legs: Legs::new(netlink.clone()),
+            overlay_legs: OverlayLegs::new(netlink.clone()),
+            netlink,
+            attachments: Attachments::default(),
+            ports: Ports::default(),
+            journal: Journal::open(&journal_dir(&options.state_dir))?,
+            node: options.node.clone(),
+            peers: BTreeMap::new(),
+            devices: BTreeSet::new(),
+        })
+    }
+
+    /// Makes the node be as `desired` wants it, new remote tasks in `held` excepted.
+    ///
+    /// # Errors
+    /// What prevents forwarding; lesser troubles are in [`Round::problems`].
+    pub(super) async fn round(
+        &mut self,
+        desired: &DesiredState,
+        held: &BTreeSet<String>,
+        options: &Options,
+    ) -> Result<Round, AgentError> {
+        let node = node_of(desired, options)?;
+        let nics = interfaces::nics(&self.netlink, node, &options.pin_root).await?;
+        let wanted = Wanted::of(desired, &node.name, tunnel_mtu(interfaces::mtu(&nics)));
+        let mut round = Round::default();
+        let present = self.make_legs(nics, &wanted, &mut round).await;
+        round.problems.extend(egress::ensure(&mut self.journal, desired).await);
+        self.attach(&present, &mut round)?;
+        self.write(desired, held, &present, &mut round).await?;
+        round.problems.extend(overlay::open(&self.overlay_legs, &present.overlay).await);
+        self.tidy(&wanted, &present, &mut round).await?;
+        Ok(round)
+    }
+
+    async fn make_legs(&self, nics: Vec<Interface>, wanted: &Wanted, round: &mut Round) -> Present {
+        let gateway = legs::ensure(&self.legs, &wanted.gateway).await;
+        let overlay = overlay::ensure(&self.overlay_legs, &wanted.overlay).await;
+        round.problems.extend(gateway.problems.into_iter().chain(overlay.problems));
+        Present { nics, gateway: gateway.present, overlay: overlay.present }
+    }
+
+    /// Programs where they belong, before the maps name the interfaces.
+    fn attach(&mut self, present: &Present, round: &mut Round) -> Result<(), AgentError> {
+        let links = self.attachments.attach(&mut self.dataplane, &present.carriers())?;
+        round.changes += links.len();
+        let cgroup = self.attachments.attach_cgroup(&mut self.dataplane);
+        round.problems.extend(cgroup.err().map(|error| error.to_string()));
+        Ok(())
+    }
+
+    /// What nothing names any more: elements first, then the interfaces, and links that are left.
+    async fn tidy(
+        &mut self,
+        wanted: &Wanted,
+        present: &Present,
+        round: &mut Round,
+    ) -> Result<(), AgentError> {
+        let kept: BTreeSet<V4> = present.gateway.values().map(|leg| leg.addr.octets()).collect();
+        for leg in self.dataplane.legs().iter().filter(|leg| !kept.contains(&leg.addr)) {
+            round.count(self.dataplane.remove_leg(leg.addr)?);
+        }
+        let kept = present.overlay.values().map(|leg| leg.ifindex).collect();
+        round.changes += self.dataplane.retain_overlay_legs(&kept)?;
+        round.problems.extend(legs::prune(&self.legs, &wanted.gateway).await);
+        // Their links go with them: without its program an overlay leg would lead into the node.
+        round.problems.extend(overlay::prune(&self.overlay_legs, &wanted.overlay).await);
+        Ok(self.attachments.prune(&mut self.dataplane, &present.carriers())?)
+    }
+}
+
+impl Wanted {
+    fn of(desired: &DesiredState, node: &str, mtu: u16) -> Self {
+        let gateway = legs::wanted(desired, node, mtu);
+        Self { gateway, overlay: overlay::wanted(desired, node, mtu) }
+    }
+}
+
+impl Round {
+    pub(super) fn count(&mut self, changed: bool) {
+        self.changes += usize::from(changed);
+    }
+}
+
+fn node_of<'a>(desired: &'a DesiredState, options: &Options) -> Result<&'a Node, AgentError> {
+    desired.node(&options.node).ok_or_else(|| AgentError::unknown_node(options, desired))
+}
+
+fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {
+    let cluster = &desired.cluster;
+    Ok(Globals {
+        node_addr: node.address.octets(),
+        vxlan_port: cluster.vxlan_port,
+        mesh_vni: cluster.mesh_vni,
+        hash_key: cluster.hash_key,
+        gateway_addr: cluster.gateway.gateway().octets(),
+        gateway_mask: cluster.gateway.mask(),
+        netns_cookie: netns::cookie()?,
+    })
+}

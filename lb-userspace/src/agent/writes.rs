@@ -1,0 +1,102 @@
+//! What one round writes to the maps: what follows from the node's interfaces, then what `compile`
+//! makes of the cluster file.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use lb_common::{addr::V4, peer::PEER_RESOLVED};
+
+use super::{
+    AgentError, hops,
+    interfaces::{self, Present},
+    overlay, ports,
+    workbench::{Round, Workbench},
+};
+use crate::{
+    compile::{self, MapContents},
+    dataplane::PeerHop,
+    host::network,
+    model::DesiredState,
+};
+
+impl Workbench {
+    /// What is named before what names it: legs, addresses and devices, then what `compile` makes.
+    pub(super) async fn write(
+        &mut self,
+        desired: &DesiredState,
+        held: &BTreeSet<String>,
+        present: &Present,
+        round: &mut Round,
+    ) -> Result<(), AgentError> {
+        let mut wanted = self.compile(desired, held, present)?;
+        round.problems.extend(self.reserve(&mut wanted));
+        let known = self.known_ways();
+        let resolved = |addr| known.contains_key(&addr);
+        let (hops, problems) = hops::find(&self.netlink, &wanted.peers, resolved).await;
+        round.problems.extend(problems);
+        let own: BTreeSet<V4> =
+            network::local_addresses(&self.netlink).await?.iter().map(Ipv4Addr::octets).collect();
+        let dataplane = &mut self.dataplane;
+        round.count(dataplane.set_node(&self.node, self.globals.node_addr)?);
+        for leg in present.gateway.values() {
+            round.count(dataplane.set_leg(interfaces::leg_element(leg))?);
+        }
+        let elements = overlay::elements(&present.overlay, &wanted);
+        round.changes += dataplane.set_overlay_legs(&elements)?;
+        round.changes += dataplane.set_own_addrs(&own)?;
+        self.devices = present.devices(&hops);
+        self.devices.extend(interfaces::still_there(&self.netlink, &known).await?);
+        round.changes += dataplane.set_devices(&self.devices)?;
+        round.changes += dataplane.apply(&wanted)?.writes;
+        // Not counted: ways come and go with the network, that is no drift.
+        for (&index, &hop) in &hops {
+            dataplane.set_peer_hop(index, hop)?;
+        }
+        self.peers = wanted.peers;
+        Ok(())
+    }
+
+    /// Asks again for the ways to the peers of the last round, and for nothing else: neighbours
+    /// come and go all day. Returns whether that was enough; a way by an interface that no round
+    /// has seen needs a whole one.
+    ///
+    /// # Errors
+    /// The maps cannot be written.
+    pub(super) async fn refresh_hops(&mut self) -> Result<bool, AgentError> {
+        let (hops, _problems) = hops::find(&self.netlink, &self.peers, |_| true).await;
+        let seen = |hop: &PeerHop| self.devices.contains(&hop.ifindex);
+        if !hops.values().flatten().all(seen) {
+            return Ok(false);
+        }
+        for (index, hop) in hops {
+            self.dataplane.set_peer_hop(index, hop)?;
+        }
+        Ok(true)
+    }
+
+    fn compile(
+        &self,
+        desired: &DesiredState,
+        held: &BTreeSet<String>,
+        present: &Present,
+    ) -> Result<MapContents, AgentError> {
+        let previous = self.dataplane.maps().previous()?;
+        Ok(compile::compile(desired, &self.node, &present.local_legs(), held, &previous)?)
+    }
+
+    /// Keeps the node's processes off the published ports, and the other way round.
+    fn reserve(&mut self, wanted: &mut MapContents) -> Vec<String> {
+        let reservations = self.ports.hold(&ports::published(wanted));
+        let pinned = &self.dataplane.maps().ports;
+        let open = |index| pinned.get(index).is_some_and(|port| port.is_open());
+        ports::close(wanted, &reservations, open)
+    }
+
+    /// Interfaces towards the peers whose ways the maps hold, by address.
+    fn known_ways(&self) -> BTreeMap<V4, u32> {
+        let peers = self.dataplane.maps().peers.iter().map(|(_, peer)| peer);
+        let resolved = peers.filter(|peer| peer.flags & PEER_RESOLVED != 0);
+        resolved.map(|peer| (peer.addr, peer.ifindex)).collect()
+    }
+}
