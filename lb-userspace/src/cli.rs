@@ -31,10 +31,13 @@ pub(crate) enum Verb {
     /// Services as this node sees them.
     #[command(subcommand)]
     Service(ServiceVerb),
+    /// Networks as this node sees them.
+    #[command(subcommand)]
+    Network(NetworkVerb),
     /// Nodes as this node sees them.
     #[command(subcommand)]
     Node(NodeVerb),
-    /// Flows of this node's tasks.
+    /// Flows that come to this node's tasks from outside, or that they have with virtual IPs.
     Flows(FlowsArgs),
     /// Why packets were dropped or refused at this node.
     Drops(DropsArgs),
@@ -51,6 +54,15 @@ pub(crate) enum ServiceVerb {
     Inspect(ServiceArgs),
     /// List the tasks of one service.
     Ps(ServiceArgs),
+}
+
+/// What can be asked about networks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkVerb {
+    /// List networks.
+    Ls(Look),
+    /// Show one network and everybody in it.
+    Inspect(NetworkArgs),
 }
 
 /// What can be asked about nodes.
@@ -126,14 +138,26 @@ pub(crate) struct ServiceArgs {
     pub(crate) look: Look,
 }
 
+/// Arguments of a view of one network.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// Name of the network.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) look: Look,
+}
+
 /// Arguments of `flows`.
 #[derive(Debug, Args)]
 pub(crate) struct FlowsArgs {
     /// Only flows of this service.
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
-    /// Show flows that both sides have closed, too.
+    /// Show the flows that this node's tasks have with virtual IPs instead.
     #[arg(long)]
+    pub(crate) vip: bool,
+    /// Show flows that both sides have closed, too.
+    #[arg(long, conflicts_with = "vip")]
     pub(crate) closed: bool,
     /// Print at most so many.
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -225,5 +249,7 @@ mod tests {
     fn nonsense_is_a_usage_error() {
         assert!(parse("swarmlb service rm web").is_err());
         assert!(parse("swarmlb drops --output xml").is_err());
+        assert!(parse("swarmlb network inspect").is_err());
+        assert!(parse("swarmlb flows --vip --closed").is_err());
     }
 }

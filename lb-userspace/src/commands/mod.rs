@@ -5,6 +5,7 @@ mod check;
 mod detach;
 mod drops;
 mod flows;
+mod network;
 mod node;
 mod print;
 mod service;
@@ -12,7 +13,7 @@ mod status;
 
 use std::process::ExitCode;
 
-use crate::cli::{Cli, NodeVerb, ServiceVerb, Verb};
+use crate::cli::{Cli, NetworkVerb, NodeVerb, ServiceVerb, Verb};
 
 /// Runs the verb; the exit status is 0, or 2 for an invalid cluster file.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -24,6 +25,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Service(ServiceVerb::Ls(look)) => service::ls(&look)?,
         Verb::Service(ServiceVerb::Inspect(args)) => service::inspect(&args)?,
         Verb::Service(ServiceVerb::Ps(args)) => service::ps(&args)?,
+        Verb::Network(NetworkVerb::Ls(look)) => network::ls(&look)?,
+        Verb::Network(NetworkVerb::Inspect(args)) => network::inspect(&args)?,
         Verb::Node(NodeVerb::Ls(look)) => node::ls(&look)?,
         Verb::Flows(args) => flows::run(&args)?,
         Verb::Drops(args) => drops::run(&args)?,

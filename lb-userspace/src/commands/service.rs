@@ -20,8 +20,8 @@ pub(crate) fn inspect(args: &ServiceArgs) -> anyhow::Result<()> {
     let rows = pins.rows(&record.service);
     let numbers = snapshot.tasks_of(index).map(|(number, _)| number);
     let backends = pins.backends(&record.service, numbers);
-    let stats = pins.stats(&snapshot)?.get(&index).copied().unwrap_or_default();
-    show(&ServiceDetail::new(&snapshot, &args.name, &rows, &backends, stats)?, args.look.output)
+    let stats = pins.stats(&snapshot)?;
+    show(&ServiceDetail::new(&snapshot, &args.name, &rows, &backends, &stats)?, args.look.output)
 }
 
 /// `service ps NAME`.

@@ -44,14 +44,29 @@ pub enum ObserveError {
         /// The ones that exist, as half a sentence.
         known: String,
     },
+    /// No network of that name.
+    #[error("no network `{name}` here; there {known}")]
+    UnknownNetwork {
+        /// The name that was asked for.
+        name: String,
+        /// The ones that exist, as half a sentence.
+        known: String,
+    },
 }
 
 impl ObserveError {
     /// An [`ObserveError::UnknownService`] that lists what there is.
     pub(super) fn unknown_service<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Self {
-        let known: Vec<_> = known.collect();
-        let known =
-            if known.is_empty() { "are none".into() } else { format!("are: {}", known.join(", ")) };
-        Self::UnknownService { name: name.into(), known }
+        Self::UnknownService { name: name.into(), known: half_sentence(known) }
     }
+
+    /// An [`ObserveError::UnknownNetwork`] that lists what there is.
+    pub(super) fn unknown_network<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        Self::UnknownNetwork { name: name.into(), known: half_sentence(known) }
+    }
+}
+
+fn half_sentence<'a>(known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<_> = known.collect();
+    if known.is_empty() { "are none".into() } else { format!("are: {}", known.join(", ")) }
 }

@@ -117,11 +117,11 @@ mod tests {
     use lb_common::flow::{NAT_CLIENT_FIN, NAT_TASK_FIN};
 
     use super::*;
-    use crate::observe::{flow, snapshot};
+    use crate::observe::{flow, sample};
 
     #[test]
     fn flows_are_named_sorted_and_limited() {
-        let snapshot = snapshot::sample::snapshot();
+        let snapshot = sample::snapshot();
         let flows = [40002, 40001].map(|port| flow::sample::flow(port, 0, false));
         let list = FlowList::new(&snapshot, &flows, Some("web"), false, 1).unwrap();
         assert_eq!(
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn closed_flows_show_only_when_asked_for() {
-        let snapshot = snapshot::sample::snapshot();
+        let snapshot = sample::snapshot();
         let flows = [flow::sample::flow(40001, NAT_CLIENT_FIN | NAT_TASK_FIN, false)];
         let total = |closed| FlowList::new(&snapshot, &flows, None, closed, 9).unwrap().total;
         assert_eq!((total(false), total(true)), (0, 1));
@@ -145,6 +145,6 @@ mod tests {
 
     #[test]
     fn flows_of_an_unknown_service_are_an_error() {
-        assert!(FlowList::new(&snapshot::sample::snapshot(), &[], Some("x"), false, 9).is_err());
+        assert!(FlowList::new(&sample::snapshot(), &[], Some("x"), false, 9).is_err());
     }
 }

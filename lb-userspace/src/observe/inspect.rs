@@ -11,7 +11,7 @@ use lb_common::{
 use serde::Serialize;
 
 use super::{
-    ObserveError, RowShares, Snapshot, TaskRecord, View,
+    ObserveError, RowShares, Snapshot, TaskRecord, View, Vip, VipLine,
     services::port_text,
     view::{bytes, lines, percent, table},
 };
@@ -30,6 +30,8 @@ pub struct ServiceDetail {
     pub return_mode: &'static str,
     /// `PUBLISHED->TARGET/PROTOCOL`.
     pub ports: Vec<String>,
+    /// Its virtual IPs, each a service of its own in the maps.
+    pub vips: Vec<VipDetail>,
     /// Its range in `ROWS`; none where no backend takes new flows.
     pub rows: Option<RangeDetail>,
     /// Its range in `BACKENDS`.
@@ -38,6 +40,22 @@ pub struct ServiceDetail {
     pub history_depth: [u32; ROW_LEN],
     /// By number.
     pub backends: Vec<BackendDetail>,
+    /// Counters of this node, those of virtual IPs not among them.
+    pub stats: StatsDetail,
+}
+
+/// A virtual IP. `service inspect NAME@NETWORK` says the rest.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VipDetail {
+    /// Network and address.
+    #[serde(flatten)]
+    pub vip: VipLine,
+    /// Index into `SERVICES`.
+    pub index: u16,
+    /// Its range in `ROWS`; none where no backend takes new flows.
+    pub rows: Option<RangeDetail>,
+    /// Its range in `BACKENDS`.
+    pub backend_range: Option<RangeDetail>,
     /// Counters of this node.
     pub stats: StatsDetail,
 }
@@ -100,7 +118,8 @@ pub struct StatsDetail {
 }
 
 impl ServiceDetail {
-    /// The detail from what is pinned; `rows` and `backends` are the service's.
+    /// The detail from what is pinned; `rows` and `backends` are the service's, `stats` by service
+    /// index.
     ///
     /// # Errors
     /// [`ObserveError::UnknownService`].
@@ -109,24 +128,52 @@ impl ServiceDetail {
         name: &str,
         rows: &[Row],
         backends: &BTreeMap<BackendNumber, Backend>,
-        stats: ServiceStats,
+        stats: &BTreeMap<u16, ServiceStats>,
     ) -> Result<Self, ObserveError> {
         let (index, record) = snapshot.service(name)?;
         let shares = RowShares::of(rows);
-        let here = snapshot.self_name();
-        let detail = |(number, task)| BackendDetail::new(number, task, here, &shares, backends);
+        let (here, attached) = (snapshot.self_name(), snapshot.attached());
+        let detail = |(number, task): (BackendNumber, &TaskRecord)| {
+            let state = task.state_name(here, attached.contains(task.name.as_str()));
+            BackendDetail::new(number, task, state, &shares, backends)
+        };
+        let stats_of = |index: u16| stats.get(&index).copied().unwrap_or_default().into();
+        let vip = |vip: Vip<'_>| VipDetail::new(&vip, stats_of(vip.index));
         Ok(Self {
             name: record.name.clone(),
             index,
             scheduler: record.scheduler(),
             return_mode: record.return_mode(),
             ports: snapshot.ports_of(index).map(port_text).collect(),
+            vips: snapshot.vips_of(&record.name).map(vip).collect(),
             rows: RangeDetail::of::<Row>(record.service.rows),
             backend_range: RangeDetail::of::<Backend>(record.service.backends),
             history_depth: shares.depth,
             backends: snapshot.tasks_of(index).map(detail).collect(),
-            stats: stats.into(),
+            stats: stats_of(index),
         })
+    }
+}
+
+impl VipDetail {
+    fn new(vip: &Vip<'_>, stats: StatsDetail) -> Self {
+        Self {
+            vip: VipLine::new(vip),
+            index: vip.index,
+            rows: RangeDetail::of::<Row>(vip.record.service.rows),
+            backend_range: RangeDetail::of::<Backend>(vip.record.service.backends),
+            stats,
+        }
+    }
+
+    fn text(&self) -> String {
+        let rows = self.rows.map_or(0, |rows| rows.count);
+        let StatsDetail { entry_packets, entry_flows, .. } = self.stats;
+        let (address, network) = (self.vip.text(), &self.vip.network);
+        format!(
+            "Virtual IP: {address} in {network}, {rows} rows; {entry_packets} packets from tasks \
+             here, {entry_flows} flows"
+        )
     }
 }
 
@@ -147,7 +194,7 @@ impl BackendDetail {
     fn new(
         number: BackendNumber,
         task: &TaskRecord,
-        here: &str,
+        state: &'static str,
         shares: &RowShares,
         backends: &BTreeMap<BackendNumber, Backend>,
     ) -> Self {
@@ -156,7 +203,7 @@ impl BackendDetail {
             number,
             task: task.name.clone(),
             node: task.node.clone(),
-            state: task.state_name(here),
+            state,
             weight: task.weight,
             rows,
             share_percent: percent(rows, shares.total),
@@ -203,19 +250,22 @@ impl View for ServiceDetail {
         for backend in &self.backends {
             backends.add_row(backend.cells());
         }
-        [
+        let mut text = vec![
             format!("Name:       {} (index {})", self.name, self.index),
             format!("Scheduler:  {}", self.scheduler),
             format!("Return:     {}", self.return_mode),
             format!("Ports:      {}", self.ports.join(" ")),
+        ];
+        text.extend(self.vips.iter().map(VipDetail::text));
+        text.extend([
             format!("Rows:       {}", range(self.rows)),
             format!("Backends:   {}", range(self.backend_range)),
             format!("History:    {none} rows remember nobody, {one} one, {two} two, {three} three"),
             stats_text(self.stats),
             String::new(),
             lines(backends, &[0, 4, 5, 6, 7]),
-        ]
-        .join("\n")
+        ]);
+        text.join("\n")
     }
 }
 
@@ -242,13 +292,14 @@ fn stats_text(stats: StatsDetail) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::snapshot;
+    use crate::observe::sample;
 
     fn detail() -> ServiceDetail {
         let rows = [Row::of(1), Row::of(2), Row { backends: [1, 3, 0, 0] }, Row::of(2)];
         let backends = BTreeMap::from([(2, Backend { generation: 5, ..Default::default() })]);
-        let stats = ServiceStats { entry_flows: 4, ..Default::default() };
-        ServiceDetail::new(&snapshot::sample::snapshot(), "web", &rows, &backends, stats).unwrap()
+        let stats = |entry_flows| ServiceStats { entry_flows, ..Default::default() };
+        let stats = [(3, stats(4)), (4, stats(7))].into();
+        ServiceDetail::new(&sample::snapshot(), "web", &rows, &backends, &stats).unwrap()
     }
 
     #[test]
@@ -260,6 +311,16 @@ mod tests {
         let two = &detail.backends[1];
         assert_eq!((two.rows, two.share_percent, two.generation), (2, 50.0, 5));
         assert_eq!(detail.backends[2].former_rows, 1);
+    }
+
+    #[test]
+    fn virtual_ips_are_told_with_their_own_counters() {
+        let detail = detail();
+        assert_eq!((detail.stats.entry_flows, detail.vips[0].stats.entry_flows), (4, 7));
+        let json = serde_json::to_value(&detail).unwrap();
+        assert_eq!(json["vips"][0]["address"], "10.20.0.9");
+        assert_eq!(json["vips"][0]["rows"]["base"], 512);
+        assert!(detail.text().contains("Virtual IP: 10.20.0.9 in net, 4 rows"));
     }
 
     #[test]

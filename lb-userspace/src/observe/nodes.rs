@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Snapshot, View,
-    view::{lines, table},
+    view::{lines, mac_text, table},
 };
 
 /// All nodes as one of them knows them.
@@ -66,10 +66,6 @@ impl NodeList {
     }
 }
 
-fn mac_text(mac: Mac) -> String {
-    mac.map(|byte| format!("{byte:02x}")).join(":")
-}
-
 impl NodeLine {
     fn cells(&self) -> [String; 6] {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
@@ -97,11 +93,11 @@ impl View for NodeList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::snapshot;
+    use crate::observe::sample;
 
     #[test]
     fn a_peer_without_next_hop_shows_as_unresolved() {
-        let snapshot = snapshot::sample::snapshot();
+        let snapshot = sample::snapshot();
         let mut peers = BTreeMap::from([(1, Peer::default())]);
         assert!(!NodeList::new(&snapshot, &peers, |_, _| "eth0".into()).nodes[1].resolved);
         let peer = Peer {

@@ -5,11 +5,12 @@ use lb_common::{
     addr::V4,
     backend::Backend,
     drops::DROPS_LEN,
+    endpoint::{Endpoint, EndpointKey, VipFlowKey, VipFlowValue},
     flow::{
         FlowKey, FlowValue, FragKey, FragValue, NatKey, NatValue, SnatInKey, SnatInValue,
         SnatOutKey, SnatOutValue, SocketKey, SocketValue,
     },
-    info::{NodeInfo, ServiceInfo, TaskInfo, TaskKey, unpack_name},
+    info::{EndpointInfo, NetworkInfo, NodeInfo, ServiceInfo, TaskInfo, TaskKey, unpack_name},
     peer::Peer,
     port::{PORTS_LEN, TCP, UDP},
     row::{BackendNumber, Row},
@@ -18,9 +19,11 @@ use lb_common::{
 };
 
 use super::{
-    HomeFlow, MapLine, NodeRecord, ObserveError, PortRecord, ServiceRecord, Snapshot, TaskRecord,
+    EndpointRecord, HomeFlow, MapLine, NetworkRecord, NodeRecord, ObserveError, PortRecord,
+    ServiceRecord, Snapshot, TaskRecord, VipFlow,
 };
 use crate::dataplane::{self, Inventory, LinkEntry, MapEntry, Maps, MapsError};
+use crate::model::Subnet;
 
 /// The pins of one data plane.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ impl Pins {
             ports: self.ports(),
             tasks: self.tasks()?,
             nodes: self.nodes()?,
+            networks: self.networks()?,
+            endpoints: self.endpoints()?,
         })
     }
 
@@ -99,6 +104,28 @@ impl Pins {
             (index as u16, NodeRecord { name, addr: info.addr.into() })
         };
         Ok(self.pins.entries("NODE_INFO")?.into_iter().map(record).collect())
+    }
+
+    fn networks(&self) -> Result<BTreeMap<u32, NetworkRecord>, ObserveError> {
+        let record = |(vni, info): (u32, NetworkInfo)| {
+            let network = NetworkRecord {
+                name: unpack_name(&info.name).into(),
+                subnet: Subnet { addr: info.subnet.into(), prefix: info.prefix },
+                gateway: info.gateway.into(),
+                internal: info.internal != 0,
+            };
+            (vni, network)
+        };
+        Ok(self.pins.entries("NETWORK_INFO")?.into_iter().map(record).collect())
+    }
+
+    fn endpoints(&self) -> Result<BTreeMap<EndpointKey<V4>, EndpointRecord>, ObserveError> {
+        let names = self.pins.entries::<EndpointKey<V4>, EndpointInfo>("ENDPOINT_INFO")?;
+        let record = |(key, endpoint): (EndpointKey<V4>, Endpoint)| {
+            let name = names.get(&key).map_or("", |info| unpack_name(&info.name));
+            (key, EndpointRecord { name: name.into(), endpoint })
+        };
+        Ok(self.pins.entries("ENDPOINTS")?.into_iter().map(record).collect())
     }
 
     /// The peers of the snapshot's nodes, by peer index.
@@ -165,6 +192,15 @@ impl Pins {
         Ok(flows.into_iter().map(flow).collect())
     }
 
+    /// Flows of this node's tasks to virtual IPs.
+    ///
+    /// # Errors
+    /// [`ObserveError::Maps`].
+    pub fn vip_flows(&self) -> Result<Vec<VipFlow>, ObserveError> {
+        let entries = self.pins.entries("VIPFLOWS")?;
+        Ok(entries.into_iter().map(|(key, value)| VipFlow { key, value }).collect())
+    }
+
     /// The pinned links.
     ///
     /// # Errors
@@ -201,6 +237,7 @@ impl Pins {
             "SNAT_IN" => pins.entries::<SnatInKey, SnatInValue<V4>>("SNAT_IN")?.len(),
             "FRAGS" => pins.entries::<FragKey<V4>, FragValue>("FRAGS")?.len(),
             "SOCKETS" => pins.entries::<SocketKey<V4>, SocketValue<V4>>("SOCKETS")?.len(),
+            "VIPFLOWS" => pins.entries::<VipFlowKey<V4>, VipFlowValue<V4>>("VIPFLOWS")?.len(),
             _ => return Ok(None),
         }))
     }

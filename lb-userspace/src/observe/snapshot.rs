@@ -3,13 +3,15 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::{
+    addr::V4,
     backend::{NODE_SELF, STATE_ACTIVE, STATE_DRAINING},
+    endpoint::EndpointKey,
     port::{PublishedPort, TCP, UDP},
     row::BackendNumber,
     service::{FLAG_CLIENT_IP, FLAG_DIRECT, SCHEDULER_HASH, SCHEDULER_RR, Service},
 };
 
-use super::ObserveError;
+use super::{EndpointRecord, NetworkRecord, ObserveError};
 
 /// Names, services and published ports of one node.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,10 @@ pub struct Snapshot {
     pub tasks: BTreeMap<(u16, BackendNumber), TaskRecord>,
     /// Nodes by peer index; 0 is this node.
     pub nodes: BTreeMap<u16, NodeRecord>,
+    /// Subnets of networks by VNI.
+    pub networks: BTreeMap<u32, NetworkRecord>,
+    /// Who has which address in which network, under each VNI of it.
+    pub endpoints: BTreeMap<EndpointKey<V4>, EndpointRecord>,
 }
 
 /// A service with its name.
@@ -74,7 +80,10 @@ impl Snapshot {
     /// # Errors
     /// [`ObserveError::UnknownService`], naming the services there are.
     pub fn service(&self, name: &str) -> Result<(u16, &ServiceRecord), ObserveError> {
-        let known = || self.services.values().map(|record| record.name.as_str());
+        let known = || {
+            let own = self.services.values().filter(|record| record.vip_of().is_none());
+            own.map(|record| record.name.as_str())
+        };
         self.services
             .iter()
             .find(|(_, record)| record.name == name)
@@ -136,11 +145,12 @@ impl PortRecord {
 }
 
 impl TaskRecord {
-    /// State in one word, as seen from the node named `here`.
+    /// State in one word, as seen from the node named `here`; `is_attached`: whether the task has a
+    /// leg in some network there.
     #[must_use]
-    pub fn state_name(&self, here: &str) -> &'static str {
+    pub fn state_name(&self, here: &str, is_attached: bool) -> &'static str {
         match self.state {
-            _ if self.node == here && self.addr.is_unspecified() => "no leg",
+            _ if self.node == here && self.addr.is_unspecified() && !is_attached => "no leg",
             STATE_ACTIVE => "active",
             STATE_DRAINING => "draining",
             _ => "none",
@@ -158,61 +168,22 @@ pub(super) const fn protocol_name(proto: u8) -> &'static str {
 }
 
 #[cfg(test)]
-pub(super) mod sample {
-    //! A node `n1` with one service `web` of three tasks, for the views' tests.
-    use lb_common::service::Range;
-
-    use super::*;
-
-    /// The snapshot; service index 3, backends 1 (here), 2 (n2) and 3 (here, draining).
-    pub(in crate::observe) fn snapshot() -> Snapshot {
-        let task = |name: &str, node: &str, last: u8, weight, state| {
-            let addr = if last == 0 { Ipv4Addr::UNSPECIFIED } else { [172, 31, 0, last].into() };
-            TaskRecord { name: name.into(), node: node.into(), addr, weight, state }
-        };
-        let node =
-            |name: &str, last| NodeRecord { name: name.into(), addr: [198, 18, 0, last].into() };
-        let service = Service {
-            rows: Range { base: 256, log2: 2, generation: 9 }.pack(),
-            backends: Range { base: 64, log2: 4, generation: 1 }.pack(),
-            seed: 0xdead_beef,
-            scheduler: SCHEDULER_HASH,
-            ..Default::default()
-        };
-        Snapshot {
-            services: [(3, ServiceRecord { name: "web".into(), service })].into(),
-            ports: vec![PortRecord {
-                proto: TCP,
-                port: 80,
-                published: PublishedPort { service: 3, target: 8080, flags: 0 },
-            }],
-            tasks: [
-                ((3, 1), task("web.1", "n1", 2, 1, STATE_ACTIVE)),
-                ((3, 2), task("web.2", "n2", 0, 1, STATE_ACTIVE)),
-                ((3, 3), task("web.3", "n1", 4, 0, STATE_DRAINING)),
-            ]
-            .into(),
-            nodes: [(0, node("n1", 1)), (1, node("n2", 2))].into(),
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::sample, *};
 
     #[test]
     fn an_unknown_service_names_the_known_ones() {
         let error = sample::snapshot().service("wbe").unwrap_err();
-        assert_eq!(error.to_string(), "no service `wbe` here; there are: web");
+        assert_eq!(error.to_string(), "no service `wbe` here; there are: web, cli");
     }
 
     #[test]
     fn a_task_here_without_address_has_no_leg() {
         let mut task = sample::snapshot().tasks[&(3, 1)].clone();
-        assert_eq!(task.state_name("n1"), "active");
+        assert_eq!(task.state_name("n1", false), "active");
         task.addr = Ipv4Addr::UNSPECIFIED;
-        assert_eq!(task.state_name("n1"), "no leg");
-        assert_eq!(task.state_name("n2"), "active");
+        assert_eq!(task.state_name("n1", false), "no leg");
+        assert_eq!(task.state_name("n1", true), "active");
+        assert_eq!(task.state_name("n2", false), "active");
     }
 }

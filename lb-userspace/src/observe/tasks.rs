@@ -1,5 +1,5 @@
 //! `service ps NAME`: one line per task of a service.
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::{row::BackendNumber, row::Row};
 use serde::Serialize;
@@ -30,6 +30,8 @@ pub struct TaskLine {
     pub number: BackendNumber,
     /// Name of its node.
     pub node: String,
+    /// Its address by network.
+    pub networks: BTreeMap<String, Ipv4Addr>,
     /// Its gateway leg's address, where it runs on this node.
     pub address: Option<Ipv4Addr>,
     /// `active`, `draining` or `no leg`.
@@ -56,10 +58,22 @@ impl TaskList {
         let (index, record) = snapshot.service(service)?;
         let live = count_live(flows, |flow| (flow.value.service, flow.key.task));
         let shares = RowShares::of(rows);
-        let here = snapshot.self_name();
+        let (here, addresses, attached) =
+            (snapshot.self_name(), snapshot.task_addresses(), snapshot.attached());
         let line = |(number, task): (BackendNumber, &TaskRecord)| {
+            let name = task.name.as_str();
             let live = live.get(&(index, task.addr.octets())).copied().unwrap_or_default();
-            TaskLine::new(number, task, here, percent(shares.owned_by(number), shares.total), live)
+            TaskLine {
+                task: name.into(),
+                number,
+                node: task.node.clone(),
+                networks: addresses.get(name).cloned().unwrap_or_default(),
+                address: (!task.addr.is_unspecified()).then_some(task.addr),
+                state: task.state_name(here, attached.contains(name)),
+                weight: task.weight,
+                share_percent: percent(shares.owned_by(number), shares.total),
+                live_flows: (task.node == here).then_some(live),
+            }
         };
         let tasks = snapshot.tasks_of(index).map(line).collect();
         Ok(Self { service: record.name.clone(), seen_from: here.into(), tasks })
@@ -67,24 +81,13 @@ impl TaskList {
 }
 
 impl TaskLine {
-    fn new(number: BackendNumber, task: &TaskRecord, here: &str, share: f64, live: u64) -> Self {
-        Self {
-            task: task.name.clone(),
-            number,
-            node: task.node.clone(),
-            address: (!task.addr.is_unspecified()).then_some(task.addr),
-            state: task.state_name(here),
-            weight: task.weight,
-            share_percent: share,
-            live_flows: (task.node == here).then_some(live),
-        }
-    }
-
-    fn cells(&self) -> [String; 7] {
+    fn cells(&self) -> [String; 8] {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+        let networks: Vec<_> = self.networks.values().map(ToString::to_string).collect();
         [
             self.task.clone(),
             self.node.clone(),
+            or_dash((!networks.is_empty()).then(|| networks.join(" "))),
             or_dash(self.address.map(|addr| addr.to_string())),
             self.state.into(),
             self.weight.to_string(),
@@ -96,24 +99,33 @@ impl TaskLine {
 
 impl View for TaskList {
     fn text(&self) -> String {
-        let mut table = table(&["TASK", "NODE", "ADDRESS", "STATE", "WEIGHT", "SHARE", "FLOWS"]);
+        let mut table = table(&[
+            "TASK",
+            "NODE",
+            "IN NETWORKS",
+            "GATEWAY LEG",
+            "STATE",
+            "WEIGHT",
+            "SHARE",
+            "FLOWS",
+        ]);
         for task in &self.tasks {
             table.add_row(task.cells());
         }
-        let note = "addresses and live flows are known for tasks on this node only";
-        format!("{}\n\nSeen from node {}: {note}.", lines(table, &[4, 5, 6]), self.seen_from)
+        let note = "gateway legs, and flows from outside, are those of tasks on this node";
+        format!("{}\n\nSeen from node {}: {note}.", lines(table, &[5, 6, 7]), self.seen_from)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{flow, snapshot};
+    use crate::observe::{flow, sample};
 
     fn list() -> TaskList {
         let rows = [Row::of(1), Row::of(2), Row { backends: [1, 3, 0, 0] }, Row::of(1)];
         let flows = [flow::sample::flow(1, 0, false), flow::sample::flow(2, 0, false)];
-        TaskList::new(&snapshot::sample::snapshot(), "web", &rows, &flows).unwrap()
+        TaskList::new(&sample::snapshot(), "web", &rows, &flows).unwrap()
     }
 
     #[test]
@@ -124,6 +136,7 @@ mod tests {
             json["tasks"][0],
             serde_json::json!({
                 "task": "web.1", "number": 1, "node": "n1", "address": "172.31.0.2",
+                "networks": { "net": "10.20.0.11" },
                 "state": "active", "weight": 1, "share_percent": 75.0, "live_flows": 2
             })
         );

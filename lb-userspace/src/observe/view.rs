@@ -1,6 +1,7 @@
 //! One shape for everything that is shown: a value that serialises with stable field names and
 //! that can also be laid out as text for people.
 use comfy_table::{CellAlignment, Table, presets};
+use lb_common::addr::Mac;
 use serde::Serialize;
 
 /// Something that `--output table` and `--output json` can show.
@@ -39,6 +40,11 @@ pub(super) fn bytes(bytes: u64) -> String {
         unit += 1;
     }
     format!("{scaled} {}", UNITS.get(unit).copied().unwrap_or_default())
+}
+
+/// An Ethernet address, `02:42:0a:14:00:0b`.
+pub(super) fn mac_text(mac: Mac) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// `part` of `whole` in per cent, one decimal; 0 of nothing.

@@ -1,0 +1,171 @@
+//! Networks and who is in them, in the snapshot: what `network` views, and virtual IPs in the views of
+//! services, start from.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use lb_common::{
+    addr::V4,
+    endpoint::{ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey},
+};
+
+use super::{ObserveError, ServiceRecord, Snapshot};
+use crate::model::Subnet;
+
+/// A subnet of a network.
+#[derive(Clone, Debug)]
+pub struct NetworkRecord {
+    /// Name of the network.
+    pub name: String,
+    /// The subnet.
+    pub subnet: Subnet,
+    /// Its gateway.
+    pub gateway: Ipv4Addr,
+    /// No way out.
+    pub internal: bool,
+}
+
+/// Who has an address.
+#[derive(Clone, Debug)]
+pub struct EndpointRecord {
+    /// The task's or the service's name; empty for gateways and the network itself.
+    pub name: String,
+    /// As the packet path sees it.
+    pub endpoint: Endpoint,
+}
+
+/// A virtual IP and the service that it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Vip<'a> {
+    /// Its network.
+    pub network: &'a str,
+    /// Index of its service, `NAME@NETWORK`.
+    pub index: u16,
+    /// That service.
+    pub record: &'a ServiceRecord,
+    /// The address; `None` where no endpoint has it (yet).
+    pub address: Option<Ipv4Addr>,
+}
+
+impl ServiceRecord {
+    /// Service and network, if this is a virtual IP: `NAME@NETWORK`. A host-mode port
+    /// (`NAME@host:PORT/PROTO`) is none.
+    #[must_use]
+    pub fn vip_of(&self) -> Option<(&str, &str)> {
+        self.name.split_once('@').filter(|(_, network)| !network.contains(':'))
+    }
+}
+
+impl Snapshot {
+    /// The virtual IPs of the service of that name, by network.
+    pub fn vips_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = Vip<'a>> {
+        let vip = move |(&index, record): (&u16, &'a ServiceRecord)| {
+            let (_, network) = record.vip_of().filter(|(name, _)| *name == service)?;
+            Some(Vip { network, index, record, address: self.vip_address(index) })
+        };
+        self.services.iter().filter_map(vip)
+    }
+
+    fn vip_address(&self, index: u16) -> Option<Ipv4Addr> {
+        let is_it = |record: &EndpointRecord| {
+            record.endpoint.kind == ENDPOINT_VIP && record.endpoint.service == index
+        };
+        self.members().find(|(_, record)| is_it(record)).map(|(addr, _)| addr)
+    }
+
+    /// Everybody once, with the address; also the networks themselves, whose address is unspecified.
+    pub fn members(&self) -> impl Iterator<Item = (Ipv4Addr, &EndpointRecord)> {
+        let once = self.endpoints.iter().filter(|(key, record)| key.vni == record.endpoint.vni);
+        once.map(|(key, record)| (key.addr.into(), record))
+    }
+
+    /// Addresses of tasks by their name, then by network.
+    #[must_use]
+    pub fn task_addresses(&self) -> BTreeMap<&str, BTreeMap<String, Ipv4Addr>> {
+        let mut addresses: BTreeMap<&str, BTreeMap<String, Ipv4Addr>> = BTreeMap::new();
+        for (addr, task) in self.members().filter(|(_, record)| is_task(record)) {
+            let network = self.network_name(task.endpoint.vni);
+            addresses.entry(&task.name).or_default().insert(network, addr);
+        }
+        addresses
+    }
+
+    /// Names of tasks that have a leg in some network at this node.
+    #[must_use]
+    pub fn attached(&self) -> BTreeSet<&str> {
+        let legs = self.members().filter(|(_, task)| is_task(task) && task.endpoint.ifindex != 0);
+        legs.map(|(_, task)| task.name.as_str()).collect()
+    }
+
+    /// Name of the network with that VNI, or the VNI where no name is known.
+    #[must_use]
+    pub fn network_name(&self, vni: u32) -> String {
+        self.networks.get(&vni).map_or_else(|| format!("#{vni}"), |record| record.name.clone())
+    }
+
+    /// Subnets of the network of that name, by VNI.
+    ///
+    /// # Errors
+    /// [`ObserveError::UnknownNetwork`], naming the networks there are.
+    pub fn network(&self, name: &str) -> Result<Vec<(u32, &NetworkRecord)>, ObserveError> {
+        let parts = self.networks.iter().filter(|(_, record)| record.name == name);
+        let parts: Vec<_> = parts.map(|(&vni, record)| (vni, record)).collect();
+        if parts.is_empty() {
+            let known: BTreeSet<_> =
+                self.networks.values().map(|record| record.name.as_str()).collect();
+            return Err(ObserveError::unknown_network(name, known.into_iter()));
+        }
+        Ok(parts)
+    }
+
+    /// Name of whoever has that address under that VNI, or the address where nobody has it.
+    #[must_use]
+    pub fn member_name(&self, vni: u32, addr: V4) -> String {
+        let record = self.endpoints.get(&EndpointKey { vni, addr });
+        record.map_or_else(|| Ipv4Addr::from(addr).to_string(), |record| record.name.clone())
+    }
+}
+
+fn is_task(record: &EndpointRecord) -> bool {
+    record.endpoint.kind == ENDPOINT_TASK
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    #[test]
+    fn virtual_ips_are_told_from_services_and_host_mode_ports() {
+        let named = |name: &str| ServiceRecord { name: name.into(), ..Default::default() };
+        assert_eq!(named("web@net").vip_of(), Some(("web", "net")));
+        assert_eq!(named("web@host").vip_of(), Some(("web", "host")));
+        assert_eq!(named("web@host:80/tcp").vip_of(), None);
+        assert_eq!(named("web").vip_of(), None);
+    }
+
+    #[test]
+    fn a_service_knows_its_virtual_ips() {
+        let snapshot = sample::snapshot();
+        let vips: Vec<_> = snapshot.vips_of("web").collect();
+        let [vip] = &vips[..] else { panic!("one virtual IP expected: {vips:?}") };
+        assert_eq!((vip.network, vip.index, vip.address), ("net", 4, Some(sample::VIP.into())));
+        assert_eq!(snapshot.vips_of("cli").count(), 0);
+    }
+
+    #[test]
+    fn members_count_once_though_every_vni_has_them() {
+        let snapshot = sample::snapshot();
+        assert_eq!(snapshot.endpoints.len(), 14);
+        assert_eq!(snapshot.members().count(), 2 + 2 + 1 + 3);
+        let addresses = snapshot.task_addresses();
+        assert_eq!(addresses["web.2"], [("net".to_owned(), sample::TASKS[1].into())].into());
+        assert_eq!(snapshot.attached(), ["cli.1", "web.1"].into());
+    }
+
+    #[test]
+    fn an_unknown_network_names_the_known_ones() {
+        let error = sample::snapshot().network("nett").unwrap_err();
+        assert_eq!(error.to_string(), "no network `nett` here; there are: net");
+    }
+}
