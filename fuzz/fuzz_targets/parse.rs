@@ -35,6 +35,7 @@ fn check_addresses(ip: &[u8], parsed: &Parsed) {
             assert_eq!((&parsed.src[..], &parsed.dst[..]), (&ip[12..16], &ip[16..20]));
             assert_eq!(parsed.proto, ip[9]);
         }
+        Kind::Other => panic!("the parser knows nothing of it"),
         // The quoted packet's source is whom the error is sent to.
         Kind::IcmpError => assert_eq!(&parsed.dst[..], &ip[16..20]),
     }

@@ -16,21 +16,26 @@ const MUTATIONS: usize = 30;
 /// maps do, and to whom a reply goes is theirs to say.
 const INNER_DST: std::ops::Range<usize> = 80..84;
 
-/// Bytes to change, and the length to cut to; the kernel wants an Ethernet header at least.
+/// Bytes to change, and the length to cut to; the kernel wants an Ethernet header at least, and more
+/// on tcx ([`least`]).
 fn mutation() -> impl Strategy<Value = (Vec<(usize, u8)>, usize)> {
     let place = (0usize..130).prop_filter("an address of routes", |at| !INNER_DST.contains(at));
     let length = prop_oneof![3 => Just(usize::MAX), 1 => 14usize..150];
     (prop::collection::vec((place, any::<u8>()), 1..4), length)
 }
 
-fn mutate(frame: &[u8], (changes, length): &(Vec<(usize, u8)>, usize)) -> Vec<u8> {
+/// Bytes of the shortest frame that the kernel lets a hook run with: on tcx, whole network headers.
+fn least(hook: Hook) -> usize {
+    if hook == Hook::Nic { 14 } else { 14 + 40 }
+}
+
+fn mutate(frame: &[u8], changes: &[(usize, u8)]) -> Vec<u8> {
     let mut frame = frame.to_vec();
     for &(at, byte) in changes {
         if let Some(place) = frame.get_mut(at) {
             *place = byte;
         }
     }
-    frame.truncate(*length);
     frame
 }
 
@@ -38,12 +43,16 @@ fn run(loaded: &mut Loaded, place: &Place, case: &Case, runner: &mut TestRunner)
     Maps(&mut loaded.ebpf).set(&case.world);
     let sockets = case.world.sockets.borrow();
     let _connections = place.connections(sockets.keys());
-    for step in case.steps.iter().filter(|step| step.hook == Hook::Nic) {
+    // What a gateway leg sends depends on the namespace's routes, too.
+    let [me, mongo, second] = place.interfaces.overlay.map(Hook::Overlay);
+    let hooks = [Hook::Nic, Hook::NicOverlay, me, mongo, second];
+    for step in case.steps.iter().filter(|step| hooks.contains(&step.hook)) {
         for _mutation in 0..MUTATIONS {
             let mutation = mutation().new_tree(runner).expect("a mutation").current();
-            let frame = mutate(&step.frame, &mutation);
-            let real = loaded.arrive(Hook::Nic, &frame);
-            let plain = visible(arrive(&case.world, Hook::Nic, &frame));
+            let mut frame = mutate(&step.frame, &mutation.0);
+            frame.truncate(mutation.1.max(least(step.hook)));
+            let real = loaded.arrive(step.hook, &frame);
+            let plain = visible(arrive(&case.world, step.hook, &frame));
             assert_eq!(real.0, plain.0, "{}: {frame:02x?}", case.name);
             if real.0 != Return::Drop {
                 assert_eq!(real.1, plain.1, "{}: {frame:02x?}", case.name);

@@ -2,6 +2,7 @@
 
 mod mss;
 mod nat;
+mod overlay;
 mod parse;
 mod refusal;
 mod tunnel;

@@ -63,7 +63,9 @@ proptest! {
 fn nothing_that_arrives_makes_a_program_panic() {
     let interfaces = Interfaces::default();
     let cases: Vec<Case> = all(interfaces);
-    let hooks = [Hook::Nic, Hook::NicLate, Hook::Leg(interfaces.legs[0])];
+    let [me, mongo, _] = interfaces.overlay.map(Hook::Overlay);
+    let leg = Hook::Leg(interfaces.legs[0]);
+    let hooks = [Hook::Nic, Hook::NicLate, Hook::NicOverlay, leg, me, mongo];
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(3000));
     let property = |(pick, changes, length): (usize, Vec<(usize, u8)>, usize)| {
         let case = &cases[pick % cases.len()];
