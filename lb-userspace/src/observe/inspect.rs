@@ -250,11 +250,12 @@ impl View for ServiceDetail {
         for backend in &self.backends {
             backends.add_row(backend.cells());
         }
+        let ports = if self.ports.is_empty() { "none".into() } else { self.ports.join(" ") };
         let mut text = vec![
             format!("Name:       {} (index {})", self.name, self.index),
             format!("Scheduler:  {}", self.scheduler),
             format!("Return:     {}", self.return_mode),
-            format!("Ports:      {}", self.ports.join(" ")),
+            format!("Ports:      {ports}"),
         ];
         text.extend(self.vips.iter().map(VipDetail::text));
         text.extend([

@@ -23,7 +23,7 @@ pub struct NetworkDetail {
     pub name: String,
     /// No way out.
     pub internal: bool,
-    /// By VNI.
+    /// By address.
     pub subnets: Vec<SubnetLine>,
     /// The node that was asked.
     pub seen_from: String,
@@ -178,7 +178,7 @@ mod tests {
         let detail = NetworkDetail::new(&sample::snapshot(), "net").unwrap();
         let json = serde_json::to_value(&detail).unwrap();
         assert_eq!((&json["name"], &json["internal"]), (&"net".into(), &false.into()));
-        assert_eq!(json["subnets"][1]["vni"], 5001);
+        assert_eq!(json["subnets"][1]["vni"], 5000);
         let addresses: Vec<_> = detail.endpoints.iter().map(|member| member.address).collect();
         let [one, two, three] = sample::TASKS.map(Ipv4Addr::from);
         let gateways = [[10, 20, 0, 1], [10, 20, 1, 1]].map(Ipv4Addr::from);
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(
             json["endpoints"][2],
             serde_json::json!({
-                "address": "10.20.0.11", "mac": "02:42:0a:14:00:0b", "vni": 5000, "kind": "task",
+                "address": "10.20.0.11", "mac": "02:42:0a:14:00:0b", "vni": 5001, "kind": "task",
                 "name": "web.1", "node": "n1", "ifindex": 21, "state": "active"
             })
         );

@@ -22,7 +22,7 @@ pub struct NetworkList {
 pub struct NetworkLine {
     /// Its name.
     pub name: String,
-    /// By VNI.
+    /// By address.
     pub subnets: Vec<SubnetLine>,
     /// No way out.
     pub internal: bool,
@@ -48,7 +48,9 @@ impl NetworkList {
     #[must_use]
     pub fn new(snapshot: &Snapshot) -> Self {
         let mut networks: BTreeMap<&str, NetworkLine> = BTreeMap::new();
-        for (&vni, record) in &snapshot.networks {
+        let mut parts: Vec<_> = snapshot.networks.iter().collect();
+        parts.sort_by_key(|(_, record)| record.subnet);
+        for (&vni, record) in parts {
             let empty = || NetworkLine::empty(record);
             let network = networks.entry(&record.name).or_insert_with(empty);
             network.subnets.push(SubnetLine::new(vni, record));
@@ -115,8 +117,8 @@ mod tests {
             json,
             serde_json::json!([{
                 "name": "net", "internal": false, "vips": 1, "tasks": 3, "subnets": [
-                    { "vni": 5000, "subnet": "10.20.0.0/24", "gateway": "10.20.0.1" },
-                    { "vni": 5001, "subnet": "10.20.1.0/24", "gateway": "10.20.1.1" }
+                    { "vni": 5001, "subnet": "10.20.0.0/24", "gateway": "10.20.0.1" },
+                    { "vni": 5000, "subnet": "10.20.1.0/24", "gateway": "10.20.1.1" }
                 ]
             }])
         );
@@ -128,7 +130,7 @@ mod tests {
         let words = |line: usize| -> Vec<&str> {
             text.lines().nth(line).unwrap_or_default().split_whitespace().collect()
         };
-        assert_eq!(words(1), ["net", "5000", "10.20.0.0/24", "10.20.0.1", "no", "1", "3"]);
-        assert_eq!(words(2), ["5001", "10.20.1.0/24", "10.20.1.1"]);
+        assert_eq!(words(1), ["net", "5001", "10.20.0.0/24", "10.20.0.1", "no", "1", "3"]);
+        assert_eq!(words(2), ["5000", "10.20.1.0/24", "10.20.1.1"]);
     }
 }

@@ -104,13 +104,14 @@ impl Snapshot {
         self.networks.get(&vni).map_or_else(|| format!("#{vni}"), |record| record.name.clone())
     }
 
-    /// Subnets of the network of that name, by VNI.
+    /// Subnets of the network of that name, by address.
     ///
     /// # Errors
     /// [`ObserveError::UnknownNetwork`], naming the networks there are.
     pub fn network(&self, name: &str) -> Result<Vec<(u32, &NetworkRecord)>, ObserveError> {
         let parts = self.networks.iter().filter(|(_, record)| record.name == name);
-        let parts: Vec<_> = parts.map(|(&vni, record)| (vni, record)).collect();
+        let mut parts: Vec<_> = parts.map(|(&vni, record)| (vni, record)).collect();
+        parts.sort_by_key(|(_, record)| record.subnet);
         if parts.is_empty() {
             let known: BTreeSet<_> =
                 self.networks.values().map(|record| record.name.as_str()).collect();

@@ -18,7 +18,7 @@ use super::{
 use crate::model::Subnet;
 
 /// VNIs of the two subnets of `net`.
-pub(super) const VNIS: [u32; 2] = [5000, 5001];
+pub(super) const VNIS: [u32; 2] = [5001, 5000];
 /// The virtual IP of `web` in `net`.
 pub(super) const VIP: V4 = [10, 20, 0, 9];
 /// Addresses of `web.1` (here), `web.2` (n2, in the second subnet) and `cli.1` (here) in `net`.
