@@ -43,8 +43,7 @@ fn gso_size(ctx: &TcContext) -> u16 {
 #[inline(always)]
 fn carry_out(ctx: &TcContext, kernel: &Kernel, carriage: &Carriage, parsed: &Parsed) -> Outcome {
     match carriage.act {
-        Act::Local => local(ctx, carriage, parsed),
-        Act::Remote => remote(ctx, kernel, carriage, parsed),
+        Act::Local | Act::Remote => carry(ctx, kernel, carriage, parsed),
         Act::Arp => back(ctx, arp::reply(&view(ctx), carriage.macs.1)),
         Act::Echo => back(ctx, echo::reply(&view(ctx), carriage.macs.1)),
         Act::Refuse | Act::TooBig => refuse(ctx, kernel, carriage, parsed),
@@ -53,10 +52,19 @@ fn carry_out(ctx: &TcContext, kernel: &Kernel, carriage: &Carriage, parsed: &Par
 }
 
 #[inline(always)]
-fn local(ctx: &TcContext, carriage: &Carriage, parsed: &Parsed) -> Outcome {
+fn carry(ctx: &TcContext, kernel: &Kernel, carriage: &Carriage, parsed: &Parsed) -> Outcome {
     if carriage.translated {
         translate(ctx, parsed, &carriage.nat)?;
     }
+    if carriage.act == Act::Local {
+        local(ctx, carriage)
+    } else {
+        remote(ctx, kernel, carriage, parsed)
+    }
+}
+
+#[inline(always)]
+fn local(ctx: &TcContext, carriage: &Carriage) -> Outcome {
     let (dst, src) = carriage.macs;
     view(ctx).write(0, &Eth { dst, src, ether_type: ETHERTYPE_IPV4 }).ok_or(Reason::Internal)?;
     into_peer(ctx, carriage.ifindex)
@@ -65,9 +73,6 @@ fn local(ctx: &TcContext, carriage: &Carriage, parsed: &Parsed) -> Outcome {
 /// Both ends learn from SYN and SYN+ACK what a way that carries less than the leg does carries.
 #[inline(always)]
 fn remote(ctx: &TcContext, kernel: &Kernel, carriage: &Carriage, parsed: &Parsed) -> Outcome {
-    if carriage.translated {
-        translate(ctx, parsed, &carriage.nat)?;
-    }
     if carriage.mtu != 0 && parsed.kind == Kind::Tcp && parsed.flags & SYN != 0 {
         clamp(ctx, carriage.mtu - TCP_OVERHEAD)?;
     }

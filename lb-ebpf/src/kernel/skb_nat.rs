@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR},
-    helpers::generated::{bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_skb_pull_data},
+    helpers::generated::{bpf_l4_csum_replace, bpf_skb_pull_data},
     programs::TcContext,
 };
 use lb_common::{drops::Reason, port::UDP, wire::OUTER_LEN};
@@ -63,29 +63,31 @@ pub(super) fn view(ctx: &TcContext) -> Packet<'_> {
     unsafe { Packet::from_addresses(ctx.data(), ctx.data_end()) }
 }
 
-/// Translates the packet in place.
+/// Translates the packet in place. The IPv4 header's checksum is always complete; only the transport's
+/// needs a helper, one call for what counts in the pseudo header and one for what does not.
 #[inline(always)]
 pub(super) fn translate(ctx: &TcContext, parsed: &Parsed, nat: &Nat) -> Result<(), Reason> {
     if parsed.kind == Kind::IcmpError {
         return translate_error(ctx, parsed, nat);
     }
     let plan = plan(parsed, nat);
-    replace_l3(ctx, plan.addresses)?;
-    let Some(check) = check_offset(parsed) else { return store_addresses(ctx, nat) };
+    store_addresses(ctx, plan.addresses, nat)?;
+    let Some(check) = check_offset(parsed) else { return Ok(()) };
     let flags = if parsed.proto == UDP { u64::from(BPF_F_MARK_MANGLED_0) } else { 0 };
-    replace_l4(ctx, L4 + check, plan.addresses, flags | u64::from(BPF_F_PSEUDO_HDR))?;
-    replace_l4(ctx, L4 + check, plan.ports, flags)?;
-    store_addresses(ctx, nat)?;
-    let ([a, b], [c, d]) = (nat.src_port, nat.dst_port);
-    view(ctx).write(L4, &[a, b, c, d]).ok_or(Reason::Malformed)
+    if parsed.src_port != nat.src_port || parsed.dst_port != nat.dst_port {
+        let ([a, b], [c, d]) = (nat.src_port, nat.dst_port);
+        view(ctx).write(L4, &[a, b, c, d]).ok_or(Reason::Malformed)?;
+        replace_l4(ctx, L4 + check, plan.ports, flags)?;
+    }
+    replace_l4(ctx, L4 + check, plan.addresses, flags | u64::from(BPF_F_PSEUDO_HDR))
 }
 
 #[inline(always)]
 fn translate_error(ctx: &TcContext, parsed: &Parsed, nat: &Nat) -> Result<(), Reason> {
     let ip = view(ctx).read::<Ipv4Hdr>(ETH_LEN).ok_or(Reason::Malformed)?;
     let src = if ip.src_addr == parsed.src { nat.src } else { ip.src_addr };
-    replace_l3(ctx, Sum::default().replace4(ip.src_addr, src).replace4(ip.dst_addr, nat.dst))?;
-    store_addresses(ctx, &Nat { src, ..*nat })?;
+    let sum = Sum::default().replace4(ip.src_addr, src).replace4(ip.dst_addr, nat.dst);
+    store_addresses(ctx, sum, &Nat { src, ..*nat })?;
     let quote = translate_quote(&view(ctx), nat).ok_or(Reason::Malformed)?;
     replace_l4(ctx, L4 + 2, quote, 0)
 }
@@ -98,25 +100,20 @@ pub(super) fn clamp(ctx: &TcContext, limit: u16) -> Result<(), Reason> {
     view(ctx).write(clamp.at & 0x7f, &clamp.new).ok_or(Reason::Malformed)
 }
 
+/// Writes the addresses; `difference` is what they add to the header's checksum.
 #[inline(always)]
-fn store_addresses(ctx: &TcContext, nat: &Nat) -> Result<(), Reason> {
+fn store_addresses(ctx: &TcContext, difference: Sum, nat: &Nat) -> Result<(), Reason> {
+    let packet = view(ctx);
+    let check = packet.read::<[u8; 2]>(ETH_LEN + IP_CHECK).ok_or(Reason::Malformed)?;
     let ([a, b, c, d], [e, f, g, h]) = (nat.src, nat.dst);
-    view(ctx).write(ETH_LEN + IP_ADDRS, &[a, b, c, d, e, f, g, h]).ok_or(Reason::Malformed)
-}
-
-#[inline(always)]
-fn replace_l3(ctx: &TcContext, difference: Sum) -> Result<(), Reason> {
-    let at = (ETH_LEN + IP_CHECK) as u32;
-    // SAFETY: the running program's context; packet pointers are derived anew afterwards.
-    match unsafe { bpf_l3_csum_replace(ctx.skb.skb, at, 0, difference.fold32().into(), 0) } {
-        0 => Ok(()),
-        _ => Err(Reason::Internal),
-    }
+    packet.write(ETH_LEN + IP_ADDRS, &[a, b, c, d, e, f, g, h]).ok_or(Reason::Malformed)?;
+    packet.write(ETH_LEN + IP_CHECK, &difference.update(check)).ok_or(Reason::Malformed)
 }
 
 #[inline(always)]
 fn replace_l4(ctx: &TcContext, at: usize, difference: Sum, flags: u64) -> Result<(), Reason> {
-    // SAFETY: as in `replace_l3`; size 0 in `flags` means that `difference` is one.
+    // SAFETY: the running program's context; packet pointers are derived anew afterwards. Size 0 in
+    // `flags` means that `difference` is one.
     match unsafe {
         bpf_l4_csum_replace(ctx.skb.skb, at as u32, 0, difference.fold32().into(), flags)
     } {
