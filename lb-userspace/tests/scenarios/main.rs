@@ -3,5 +3,6 @@
 
 mod common;
 mod mesh;
+mod overlay;
 mod paths;
 mod survival;
