@@ -247,7 +247,7 @@ fn contents(numbers: &[u16], rows: usize) -> MapContents {
 
 /// As [`contents`], and `web` again as the virtual IP 10.20.0.9 of network `front`, with tasks at
 /// 10.20.0.NUMBER.
-fn in_network(numbers: &[u16]) -> MapContents {
+pub(crate) fn in_network(numbers: &[u16]) -> MapContents {
     let mut contents = contents(numbers, 4);
     let mut vip = ServiceContents { name: "web@front".into(), ..contents.services[&1].clone() };
     for (&number, backend) in &mut vip.backends {
