@@ -7,6 +7,7 @@ pub mod compile;
 pub mod dataplane;
 pub mod host;
 pub mod model;
+pub mod names;
 pub mod observe;
 pub mod plan;
 pub mod ranges;

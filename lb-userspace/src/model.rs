@@ -8,6 +8,8 @@ use std::{
     path::PathBuf,
 };
 
+use serde::{Deserialize, Serialize};
+
 use lb_common::addr::{Mac, mac_of};
 
 /// The whole cluster as a source describes it. Names are unique per kind; references hold.
@@ -29,7 +31,7 @@ pub struct DesiredState {
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
 /// How tasks resolve names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dns {
     /// Whether there is a resolver in tasks' namespaces at all.
     pub enabled: bool,
@@ -204,7 +206,7 @@ pub struct Service {
 }
 
 /// Where a task's network namespace is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Netns {
     /// A file that names the namespace (`/run/netns/NAME` or any path).
     Path(PathBuf),

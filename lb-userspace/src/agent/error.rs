@@ -10,6 +10,7 @@ use crate::{
         preflight::{self, Problem},
     },
     model::DesiredState,
+    names::NamesError,
     observe::ObserveError,
     source::file::ConfigErrors,
 };
@@ -70,6 +71,9 @@ pub enum AgentError {
         /// At least one problem, each with its fix.
         problems: Vec<Problem>,
     },
+    /// Names cannot be answered.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// Signals cannot be caught, or nothing can be printed.
     #[error("cannot {action}: {source}")]
     Io {

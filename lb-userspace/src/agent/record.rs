@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::{NameCounts, SAVED_FILE};
+
 const RECORD_FILE: &str = "status.json";
 
 /// How the agent fared last.
@@ -26,6 +28,9 @@ pub struct Record {
     pub refused: Option<String>,
     /// What is not as it should be, for people.
     pub problems: Vec<String>,
+    /// What the resolvers in its tasks have done since it started.
+    #[serde(default)]
+    pub names: NameCounts,
 }
 
 /// Why a record could not be read or written.
@@ -85,7 +90,7 @@ impl Record {
     /// # Errors
     /// [`RecordError::Io`].
     pub fn remove(state_dir: &Path) -> Result<(), RecordError> {
-        for name in [RECORD_FILE, super::lock::LOCK_FILE] {
+        for name in [RECORD_FILE, SAVED_FILE, super::lock::LOCK_FILE] {
             let path = state_dir.join(name);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

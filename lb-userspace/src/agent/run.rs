@@ -16,7 +16,12 @@ use super::{
     voice::{Line, say},
     workbench::{Round, Workbench},
 };
-use crate::{dataplane::Object, model::DesiredState, source::file};
+use crate::{
+    dataplane::Object,
+    model::DesiredState,
+    names::{NameCounts, Names, NamesPlan},
+    source::file,
+};
 
 /// What an agent is told on its command line.
 #[derive(Clone, Debug)]
@@ -42,6 +47,8 @@ struct Agent {
     desired: Option<DesiredState>,
     holds: Option<Holds>,
     leaving: Leaving,
+    /// The resolvers in tasks' namespaces; `None` in an agent that does not stay.
+    names: Option<Names>,
     /// The time that the last round went by; what waits is asked about that time, or a hold that
     /// ends during a round would be missed.
     acted_at: Instant,
@@ -63,6 +70,7 @@ enum Said {
 pub async fn run(options: Options) -> Result<(), AgentError> {
     let mut triggers = Triggers::new(ConfigFile::new(&options.config))?;
     let mut agent = Agent::start(options).await?;
+    agent.names = Some(Names::resumed(&agent.options.state_dir).await?);
     let first = agent.first_file().await;
     agent.leave_nothing_if_failed(first)?;
     loop {
@@ -105,6 +113,7 @@ impl Agent {
             config: options.config.clone(),
             refused: None,
             problems: Vec::new(),
+            names: NameCounts::default(),
             ..before.unwrap_or_default()
         };
         let (leaving, said) = (Leaving::default(), Said::Nothing);
@@ -116,6 +125,7 @@ impl Agent {
             desired: None,
             holds: None,
             leaving,
+            names: None,
             acted_at: Instant::now(),
             said,
         })
@@ -221,7 +231,14 @@ impl Agent {
             Workbench::for_state(self.workbench.take(), &self.options, &desired).await?;
         let round = workbench.round(&desired, &held, &self.options).await;
         self.workbench = Some(workbench);
-        self.tell(cause, round?, held.len())
+        let mut round = round?;
+        // Not before the maps have what names stand for.
+        if let Some(names) = &mut self.names {
+            let plan = NamesPlan::new(&desired, &held, &self.options.node);
+            round.problems.extend(names.update(plan).await);
+            self.record.names = names.counts();
+        }
+        self.tell(cause, round, held.len())
     }
 
     fn tell(&mut self, cause: Trigger, round: Round, held: usize) -> Result<(), AgentError> {

@@ -5,6 +5,7 @@ use lb_userspace::{
     agent::{Record, journal_dir},
     dataplane::{self, Removed},
     host::{Journal, Netlink, legs::Legs, overlay::OverlayLegs},
+    names::{ETC_NETNS, ResolvConfs},
 };
 
 use super::{agent::block_on, print::line};
@@ -23,6 +24,7 @@ async fn restore_node(state_dir: &Path) -> anyhow::Result<()> {
     let netlink = Netlink::here()?;
     OverlayLegs::new(netlink.clone()).remove_all().await?;
     Legs::new(netlink).remove_all().await?;
+    ResolvConfs::new(Path::new(ETC_NETNS), state_dir).remove_all()?;
     Journal::open(&journal_dir(state_dir))?.restore().await?;
     Ok(Record::remove(state_dir)?)
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     agent::Record,
     dataplane::{Inventory, LinkEntry, MapEntry, ProgramEntry},
+    names::NameCounts,
 };
 
 /// The state of one node's data plane and agent.
@@ -95,6 +96,7 @@ impl Status {
             format!("Config:   {}", record.config.display()),
             format!("Applied:  generation {}, {age} s ago", record.generation),
         ];
+        lines.extend(names_text(&record.names));
         lines.extend(record.refused.iter().map(|refused| format!("Refused:  {refused}")));
         lines.extend(record.problems.iter().map(|problem| format!("Problem:  {problem}")));
         lines
@@ -138,6 +140,14 @@ impl View for Status {
     }
 }
 
+fn names_text(names: &NameCounts) -> Option<String> {
+    let NameCounts { tasks, answered, forwarded, failed, refused } = names;
+    let text = format!(
+        "Names:    {tasks} tasks ask; {answered} answered, {forwarded} by name servers, {failed} not, {refused} refused"
+    );
+    (*tasks > 0).then_some(text)
+}
+
 fn unix_secs(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs())
 }
@@ -155,6 +165,7 @@ mod tests {
             applied_at_unix_secs: 0,
             refused: Some("cluster.toml:3: unknown key".into()),
             problems: vec!["tcp port 80 is in use".into()],
+            names: NameCounts { tasks: 2, answered: 7, ..NameCounts::default() },
         };
         let link = LinkEntry { name: "xdp-eth0".into(), id: 3, program: 9 };
         let program = ProgramEntry {
@@ -181,8 +192,13 @@ mod tests {
     #[test]
     fn text_says_what_was_refused_and_what_hurts() {
         let text = status().text();
-        for part in ["not running", "Refused:  cluster.toml:3", "Problem:  tcp port 80", "xdp-eth0"]
-        {
+        for part in [
+            "not running",
+            "Refused:  cluster.toml:3",
+            "Problem:  tcp port 80",
+            "xdp-eth0",
+            "Names:    2 tasks",
+        ] {
             assert!(text.contains(part), "{part} in:\n{text}");
         }
     }

@@ -18,7 +18,7 @@ pub(super) struct Tool {
 }
 
 /// All of them.
-pub(super) const TOOLS: [Tool; 8] = [
+pub(super) const TOOLS: [Tool; 9] = [
     Tool {
         command: "ip",
         package: "iproute2",
@@ -31,6 +31,7 @@ pub(super) const TOOLS: [Tool; 8] = [
         reason: "offloads that make veths act as wires",
     },
     Tool { command: "nft", package: "nftables", reason: "masquerades what tasks send outside" },
+    Tool { command: "dig", package: "bind9-dnsutils", reason: "asks tasks' resolvers in tests" },
     Tool { command: "curl", package: "curl", reason: "the client of the demo" },
     Tool {
         command: "sysctl",
