@@ -78,9 +78,12 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
             triggers.namespaces.watch(desired, &agent.options.node);
         }
         match triggers.next(agent.next_due()).await {
-            Trigger::Stop => return agent.stop(),
+            Trigger::Stop => {
+                agent.stop();
+                return Ok(());
+            }
             Trigger::Config | Trigger::Reload => agent.read_again().await?,
-            cause => agent.look_again(cause).await?,
+            cause => agent.look_again(cause).await,
         }
     }
 }
@@ -170,7 +173,7 @@ impl Agent {
         Ok(())
     }
 
-    async fn look_again(&mut self, cause: Trigger) -> Result<(), AgentError> {
+    async fn look_again(&mut self, cause: Trigger) {
         debug!(?cause, "looking again");
         let outcome = match (cause, &mut self.workbench) {
             (Trigger::Neighbours, Some(workbench)) => match workbench.refresh_hops().await {
@@ -182,9 +185,8 @@ impl Agent {
         };
         if let Err(error) = outcome {
             error!("{error}; trying again in a few seconds");
-            self.tell_problems(vec![error.to_string()])?;
+            self.tell_problems(vec![error.to_string()]);
         }
-        Ok(())
     }
 
     fn read(&self) -> Result<DesiredState, AgentError> {
@@ -214,7 +216,7 @@ impl Agent {
         let reason = error.to_string();
         error!("refused the cluster file; what was in force stays so:\n{reason}");
         self.record.refused = Some(reason.clone());
-        self.record.store(&self.options.state_dir)?;
+        self.store();
         say(&Line::Refused { reason }).map_err(AgentError::io("print"))
     }
 
@@ -248,7 +250,7 @@ impl Agent {
             self.record.applied_at_unix_secs =
                 SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
         }
-        self.tell_problems(round.problems)?;
+        self.tell_problems(round.problems);
         self.line(cause, round.changes, waiting)
             .map_or(Ok(()), |line| say(&line).map_err(AgentError::io("print")))
     }
@@ -273,12 +275,19 @@ impl Agent {
         Some(line)
     }
 
-    fn tell_problems(&mut self, problems: Vec<String>) -> Result<(), AgentError> {
+    fn tell_problems(&mut self, problems: Vec<String>) {
         for problem in problems.iter().filter(|problem| !self.record.problems.contains(problem)) {
             warn!("{problem}");
         }
         self.record.problems = problems;
-        Ok(self.record.store(&self.options.state_dir)?)
+        self.store();
+    }
+
+    /// Writes the record down. A full disk is no reason to stop: only `status` would miss it.
+    fn store(&self) {
+        if let Err(error) = self.record.store(&self.options.state_dir) {
+            warn!("{error}; `swarmlb status` shows what was written before");
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -286,8 +295,8 @@ impl Agent {
         holds.into_iter().chain(self.leaving.next_due(self.acted_at)).min()
     }
 
-    fn stop(&self) -> Result<(), AgentError> {
+    fn stop(&self) {
         info!("stopping; everything stays in force without an agent, `swarmlb detach` removes it");
-        Ok(self.record.store(&self.options.state_dir)?)
+        self.store();
     }
 }

@@ -5,22 +5,31 @@ use lb_userspace::dataplane::{AttachError, TcProgram, detach};
 
 use crate::bed::{self, Bed, ip};
 
+/// Programs on a NIC, a gateway leg and an overlay leg.
+const TCX: [(TcProgram, &str); 5] = [
+    (TcProgram::Node, "va"),
+    (TcProgram::Arrive, "va"),
+    (TcProgram::Leg, "vb"),
+    (TcProgram::Client, "vb"),
+    (TcProgram::Overlay, "vc"),
+];
+/// What they and the XDP program are pinned as.
+const LINKS: [&str; 6] = ["xdp-va", "tcx-va", "tcx2-va", "tcx-vb", "tcx2-vb", "tcx-vc"];
+
 #[test]
 fn xdp_and_tcx_programs_are_replaced_in_place() {
     bed::run(|bed| {
-        let mut first = bed.open().expect("opened");
-        assert!(!first.attach_xdp("va").expect("attached").replaced);
-        assert!(!first.attach_tcx(TcProgram::Node, "va").expect("attached").replaced);
-        assert!(!first.attach_tcx(TcProgram::Leg, "vb").expect("attached").replaced);
-        drop(first);
-        let before = ["xdp-va", "tcx-va", "tcx-vb"].map(|link| ids(bed, link));
-
-        let mut second = bed.open().expect("opened again");
-        assert!(second.attach_xdp("va").expect("attached").replaced);
-        assert!(second.attach_tcx(TcProgram::Node, "va").expect("attached").replaced);
-        assert!(second.attach_tcx(TcProgram::Leg, "vb").expect("attached").replaced);
-        drop(second);
-        let after = ["xdp-va", "tcx-va", "tcx-vb"].map(|link| ids(bed, link));
+        ip("link add vc type veth peer name vd");
+        let attach = |replaced: bool| {
+            let mut dataplane = bed.open().expect("opened");
+            assert_eq!(dataplane.attach_xdp("va").expect("attached").replaced, replaced);
+            for (program, interface) in TCX {
+                let attached = dataplane.attach_tcx(program, interface).expect("attached");
+                assert_eq!(attached.replaced, replaced, "{attached:?}");
+            }
+            LINKS.map(|link| ids(bed, link))
+        };
+        let (before, after) = (attach(false), attach(true));
         for ((old_link, old_program), (link, program)) in before.into_iter().zip(after) {
             assert_eq!(old_link, link, "the link stays");
             assert_ne!(old_program, program, "the program is new");
@@ -76,11 +85,14 @@ fn links_of_interfaces_that_are_gone_are_pruned() {
         for interface in ["va", "vc.5"] {
             dataplane.attach_xdp(interface).expect("attached");
             dataplane.attach_tcx(TcProgram::Node, interface).expect("attached");
+            dataplane.attach_tcx(TcProgram::Arrive, interface).expect("attached");
         }
         ip("link del vc.5");
-        assert_eq!(dataplane.prune_links().expect("pruned"), ["tcx-vc:5", "xdp-vc:5"]);
+        let pruned = dataplane.prune_links().expect("pruned");
+        assert_eq!(pruned, ["tcx-vc:5", "tcx2-vc:5", "xdp-vc:5"]);
         assert!(bed.pin("links/xdp-va").exists() && !bed.pin("links/xdp-vc:5").exists());
-        assert_eq!(dataplane.detach_interface("va").expect("detached"), ["xdp-va", "tcx-va"]);
+        let detached = dataplane.detach_interface("va").expect("detached");
+        assert_eq!(detached, ["xdp-va", "tcx-va", "tcx2-va"]);
         assert!(!ip("link show va").contains("xdp"));
     });
 }
