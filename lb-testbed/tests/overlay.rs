@@ -9,15 +9,15 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use lb_testbed::{
-    Cluster, KernelNetwork, KernelPeer, Load, Ns, Session as _, TcpSession, eventually, forge,
-    in_ns, leftovers, ping, spawn_thread_in, vni_filter,
+    Cluster, KernelNetwork, KernelPeer, Load, NameServer, Ns, Session as _, TcpSession, eventually,
+    forge, in_ns, leftovers, ping, vni_filter,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 /// How long anything awaited may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Where the name servers of these tests listen.
-const NAME_SERVER: &str = "127.0.0.11";
+const NAME_SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 11), 53);
 
 #[test]
 fn processes_see_the_resolver_configuration_of_their_namespace_and_the_machine_does_not() {
@@ -26,7 +26,7 @@ fn processes_see_the_resolver_configuration_of_their_namespace_and_the_machine_d
     let (own, other) = (cluster.task_ns("own").unwrap(), cluster.task_ns("other").unwrap());
     configure_names(&own).unwrap();
     let seen = |ns: &Ns| cluster.sh_in(ns, "cat /etc/resolv.conf").unwrap();
-    assert_eq!(seen(&own), format!("nameserver {NAME_SERVER}\n"));
+    assert_eq!(seen(&own), format!("nameserver {}\n", NAME_SERVER.ip()));
     assert_eq!(seen(&other), before);
     assert_eq!(fs::read_to_string("/etc/resolv.conf").unwrap_or_default(), before);
     // Pins are made after the process's mounts were set apart, and seen nevertheless.
@@ -46,13 +46,13 @@ fn mongo_express_asks_its_database_by_name_and_says_who_answered() -> Result<()>
     cluster.start_mongo_express("mongo-express.1", &front.ns)?;
     let unknown = TcpSession::open(&client.ns, at_front, 0).err().context("an answer")?;
     ensure!(format!("{unknown:#}").contains("502 looking up mongo"), "{unknown:#}");
-    let stop = answer_names(&front.ns, back.address)?;
+    let names = NameServer::start(&front.ns, NAME_SERVER, back.address)?;
     let report = Load::new(&client.ns, [at_front]).total(50).run()?;
     report.expect_clean()?;
     ensure!(report.by_task == [("mongo-express.1".into(), 50)].into(), "{report}");
     ensure!(report.by_behind == [("mongo.1".into(), 50)].into(), "{report}");
     // Without its name server it goes on with the address of last time.
-    stop.send_to(&[], (NAME_SERVER, 53))?;
+    drop(names);
     let session = TcpSession::open(&client.ns, at_front, 0)?;
     let behind = session.first().behind.as_ref().context("nobody behind")?;
     ensure!(behind.asked == SocketAddrV4::new(back.address, 27017), "{behind:?}");
@@ -118,30 +118,5 @@ fn a_forged_frame_reaches_a_peer_that_checks_nothing() -> Result<()> {
 fn configure_names(ns: &Ns) -> Result<()> {
     let file = ns.resolv_conf();
     fs::create_dir_all(file.parent().context("a file at the root")?)?;
-    Ok(fs::write(file, format!("nameserver {NAME_SERVER}\n"))?)
-}
-
-/// Answers every question about an A record with `address` until an empty datagram comes; returns a
-/// socket of the namespace to send that from.
-fn answer_names(ns: &Ns, address: Ipv4Addr) -> Result<UdpSocket> {
-    let server = in_ns(ns, || UdpSocket::bind((NAME_SERVER, 53)))??;
-    let stop = in_ns(ns, || UdpSocket::bind((NAME_SERVER, 0)))??;
-    spawn_thread_in(ns, move || {
-        let mut question = [0; 512];
-        while let (len @ 1.., from) = server.recv_from(&mut question)? {
-            server.send_to(&reply(&question[..len], address), from)?;
-        }
-        Ok(())
-    })?;
-    Ok(stop)
-}
-
-/// A reply to a DNS query with one question (RFC 1035): an address for type A, nothing for others.
-fn reply(query: &[u8], address: Ipv4Addr) -> Vec<u8> {
-    let end = 12 + query[12..].iter().position(|&byte| byte == 0).unwrap_or(0) + 5;
-    let is_a = query[end - 4..end - 2] == [0, 1];
-    let head = [&query[..2], &[0x85, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]].concat();
-    let record = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4][..], &address.octets()].concat();
-    let record = if is_a { &record[..] } else { &[] };
-    [&head[..], &query[12..end], record].concat()
+    Ok(fs::write(file, format!("nameserver {}\n", NAME_SERVER.ip()))?)
 }

@@ -47,7 +47,12 @@ pub(crate) fn scale_up(story: &mut Story, stage: &mut Stage) -> Result<()> {
     let behind = stage.resolve("tasks.mongo")?.len();
     println!();
     story.check(behind == 3, &format!("tasks.mongo leads to {behind} tasks"));
-    story.check(true, &format!("the new replica served after {} ms", first.as_millis()));
+    let served = stage.server(&added.name)?.seen()?.len();
+    let after = first.as_millis();
+    story.check(
+        served > 0,
+        &format!("the new replica served first after {after} ms, {served} times"),
+    );
     traffic.stop(story, "scale-up")
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
         "The agents are not asked about packets: the programs look into tables, which anybody with\n\
          root can read along. This one says who has which address in network {VNI}. kind is\n\
          {ENDPOINT_TASK} for a task, {ENDPOINT_VIP} for a virtual IP, {ENDPOINT_GATEWAY} for a gateway, {ENDPOINT_NETWORK} for the network itself; ifindex is\n\
-         the interface to a task on this node, node the one to send to otherwise:"
+         the interface to a task on this node, node the number of the one to send to otherwise:"
     ));
     let map = stage.cluster.pin_root(FRONT_NODE).join("v1/maps/ENDPOINTS");
     let mut dump = Command::new("bpftool");

@@ -9,6 +9,9 @@ use crate::{
     story::Story,
 };
 
+/// Lines of `swarmlb service inspect` that say what the service is.
+const INSPECT_LINES: usize = 5;
+
 pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     story.chapter("Names");
     story.say(
@@ -22,7 +25,10 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
         "mongo is a single address, the service's virtual IP: no machine has it. tasks.mongo is\n\
          what stands behind. Programs ask for mongo and need not know how many there are.",
     );
-    let inspected = stage.show(story, FRONT_NODE, &["service", "inspect", DATABASE])?;
+    let inspected = stage.swarmlb(FRONT_NODE, &["service", "inspect", DATABASE])?;
+    let head: Vec<&str> = inspected.lines().take(INSPECT_LINES).collect();
+    let command = format!("swarmlb service inspect {DATABASE} | head -{INSPECT_LINES}");
+    story.command(&format!("{command}        # on {FRONT_NODE}"), &head.join("\n"));
     println!();
     let vip = stage.resolve(DATABASE)?;
     let told = vip.len() == 1 && inspected.contains(&vip[0].to_string());

@@ -17,14 +17,15 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     story.chapter("The overlay network");
     story.say(
         "Each task has an interface in the network, with an address that is its own wherever it\n\
-         runs. The machines' own network knows nothing of these addresses:",
+         runs. The machines' own network knows nothing of these addresses, and the network's number\n\
+         (VNI) keeps networks apart on the wire:",
     );
     let seen = stage.show(story, FRONT_NODE, &["network", "inspect", NETWORK])?;
     stage.show(story, FRONT_NODE, &["service", "ps", DATABASE])?;
     stage.inside(story, "ip -brief -4 address")?;
     story.say(
-        "The second interface, gw0, is the way out to the world. A packet that leaves by the first\n\
-         goes straight to the other task, across the wire in an envelope if that is elsewhere:\n ",
+        "gw0 is the way out to the world. What leaves by the other one goes straight to the task it\n\
+         is for, across the wire in an envelope if that runs elsewhere:\n ",
     );
     for server in stage.databases() {
         let address = only(&stage.resolve(&server.name)?)?;

@@ -32,8 +32,7 @@ pub(crate) const PUBLISHED: u16 = 80;
 /// Port that the front-end listens on.
 const TARGET: u16 = 8081;
 
-const PICTURE: &str = "\
-        c1, a client outside                 198.18.0.101
+const PICTURE: &str = "        c1, a client outside                 198.18.0.101
          |
    ------+-------+------------------+-----------------+------   one Ethernet
                  |                  |                 |

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    stage::{FRONT_NODE, Stage},
+    stage::{DATABASE, FRONT_NODE, Stage},
     story::Story,
     traffic::Traffic,
 };
@@ -18,6 +18,7 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
          changes and for names, not for packets. The one of n1 dies, where mongo-express runs: it\n\
          goes on with the virtual IP that it looked up before, as that does not change.\n ",
     );
+    let before = stage.vip()?;
     let traffic = Traffic::start(story, stage)?;
     let pid = stage.cluster.agent(FRONT_NODE)?.pid();
     story.during(&format!("kill -9 {pid}, the agent of {FRONT_NODE}"), || {
@@ -34,5 +35,7 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     story.during("starting it again", || stage.cluster.start_agent(FRONT_NODE))?;
     traffic.go_on(story, "300 more pages", 300)?;
     println!();
+    let again = stage.resolve(DATABASE)? == [*before.ip()];
+    story.check(again, &format!("names are back: mongo leads to {}, as before", before.ip()));
     traffic.stop(story, "agent killed and restarted")
 }

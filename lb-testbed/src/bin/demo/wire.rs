@@ -17,6 +17,7 @@ const ENVELOPE_BYTES: u32 = 50;
 
 pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     story.chapter("What is on the wire");
+    story.say("A packet on its way from mongo-express to another node, seen at the wire of n1:\n ");
     let vip = stage.vip()?;
     let (task, frame) =
         story.during("capturing a connection from mongo-express to mongo", || {
