@@ -24,7 +24,8 @@ pub const fn overlay_leg_index(ifindex: u32) -> u32 {
 ///
 /// A network with several subnets has one VNI each. Every endpoint of it is entered under every one
 /// of them, so that the VNI of a frame, or of a leg, finds all that it may reach with one look-up.
-/// The address 0.0.0.0 under a VNI says that the VNI is known ([`ENDPOINT_NETWORK`]).
+/// The address 0.0.0.0 under a VNI says that the VNI is known ([`ENDPOINT_NETWORK`]); under the
+/// mesh's, which no network has, that the cluster has networks at all.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointKey<A: Address> {

@@ -59,6 +59,13 @@ pub fn overlay_frame<T: Tables>(tables: &T, packet: &Packet<'_>) -> Result<Optio
     Ok(if is_mesh(tables, packet) { None } else { Some(parsed.src) })
 }
 
+/// Whether the cluster has overlay networks. One without leaves the tunnel's port to whoever else has
+/// networks there, except for the mesh's own frames: nothing is dropped.
+#[inline(always)]
+pub fn has_networks<T: Tables>(tables: &T) -> bool {
+    tables.endpoint(&EndpointKey { vni: tables.mesh_vni(), addr: [0; 4] }).is_some()
+}
+
 /// Whom an overlay frame with this outer source is for.
 ///
 /// # Errors

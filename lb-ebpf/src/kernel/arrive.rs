@@ -15,7 +15,7 @@ use super::{
     tcx::{Outcome, adjust_room, finish, into_peer},
 };
 use crate::{
-    decide::arrive::{Receiver, answers, inner as facts, overlay_frame, receiver},
+    decide::arrive::{Receiver, answers, has_networks, inner as facts, overlay_frame, receiver},
     headers::Eth,
     verdict::Nat,
 };
@@ -24,11 +24,15 @@ use crate::{
 #[inline(always)]
 pub fn run(ctx: &TcContext) -> i32 {
     let kernel = Kernel::new(ctx.as_ptr());
-    match overlay_frame(&kernel, &packet(ctx)) {
-        Ok(Some(outer)) => finish(&kernel, deliver(ctx, &kernel, outer)),
-        Ok(None) => TCX_NEXT,
-        Err(reason) => finish(&kernel, Err(reason)),
+    let outcome = match overlay_frame(&kernel, &packet(ctx)) {
+        Ok(Some(outer)) => deliver(ctx, &kernel, outer),
+        Ok(None) => Ok(TCX_NEXT),
+        Err(reason) => Err(reason),
+    };
+    if outcome.is_err() && !has_networks(&kernel) {
+        return TCX_NEXT;
     }
+    finish(&kernel, outcome)
 }
 
 #[inline(always)]

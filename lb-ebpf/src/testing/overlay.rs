@@ -8,6 +8,7 @@ use lb_common::{
         ENDPOINT_GATEWAY, ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey,
         OverlayLeg, VipFlowKey, VipFlowValue,
     },
+    wire::MESH_VNI,
 };
 
 use super::{A, Interfaces, LEG_MTU, NODE_2, NODE_3, ON_2, ON_3, World, row};
@@ -64,6 +65,8 @@ impl World {
     #[must_use]
     pub fn overlay(interfaces: Interfaces) -> Self {
         let mut world = Self::small(interfaces);
+        let any = Endpoint { kind: ENDPOINT_NETWORK, vni: MESH_VNI, ..Endpoint::default() };
+        world.add_endpoint(&[MESH_VNI], [0; 4], any);
         world.add_subnet(VNI, &NETWORK, OVERLAY_GATEWAY);
         world.add_subnet(VNI_2, &NETWORK, OVERLAY_GATEWAY_2);
         world.add_subnet(OTHER_VNI, &[OTHER_VNI], OTHER_GATEWAY);

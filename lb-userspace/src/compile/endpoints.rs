@@ -18,7 +18,7 @@ use super::{
 };
 use crate::model::{DesiredState, Network, NetworkSubnet, Service, Task};
 
-/// Address of the entry that says that a VNI is known.
+/// Address of the entry that says that a VNI is known; under the mesh's, that there are networks.
 const NETWORK_ADDR: V4 = [0; 4];
 
 /// Adds all networks with who is in them. `services` are the indices of services by name.
@@ -28,6 +28,10 @@ pub(super) fn add(
     here: Here<'_>,
     services: &BTreeMap<String, u16>,
 ) -> Result<(), CompileError> {
+    if !desired.networks.is_empty() {
+        let vni = desired.cluster.mesh_vni;
+        contents.endpoints.insert(EndpointKey { vni, addr: NETWORK_ADDR }, known(vni));
+    }
     for network in &desired.networks {
         contents.networks.extend(network.subnets().map(|part| (part.vni, subnet(network, part))));
         let members = members(network, desired, here, services);

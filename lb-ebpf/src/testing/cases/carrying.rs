@@ -267,6 +267,9 @@ fn lost(world: &World) -> Vec<Case> {
     let mut ipv6 = to_me().bytes();
     ipv6[12..14].copy_from_slice(&[0x86, 0xdd]);
     let arp = Arp::request((mac_of(MONGO_ON_2), MONGO_ON_2), ME).bytes();
+    let mut without = world.clone();
+    without.endpoints.clear();
+    let foreign = by_2(to_me().bytes());
     let mesh = by(NODE_2, MESH_VNI + 1, to_me().bytes());
     vec![
         drops("a frame to an address that nobody has", to(NOBODY), Reason::NoEndpoint),
@@ -278,6 +281,10 @@ fn lost(world: &World) -> Vec<Case> {
         drops("a frame to a multicast group", to([224, 0, 0, 251]), Reason::NotCarried),
         drops("ARP over the wire", arp, Reason::NotCarried),
         drops("IPv6 over the wire", ipv6, Reason::NotCarried),
+        Case::new("a cluster without networks leaves the port to others' networks", &without)
+            .passes(NicOverlay, &foreign)
+            .passes(NicOverlay, &by([198, 18, 0, 200], VNI, to_me().bytes()))
+            .passes(NicOverlay, &foreign[..60]),
         Case::new("the mesh's frames are not the overlay's", world).passes(NicOverlay, &mesh),
         Case::new("what is no tunnel frame is the kernel's", world)
             .passes(NicOverlay, &to_me().to((NODE, 22)).bytes())
