@@ -17,7 +17,9 @@ const LOG: &str = "info,netlink_packet_route=error,netlink_proto=error,rtnetlink
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("SWARMLB_LOG").unwrap_or_else(|_| EnvFilter::new(LOG));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    log.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).init();
+    // A log that cannot be written, on a full disk say, must not end an agent.
+    let log = log.with_writer(io::stderr).log_internal_errors(false);
+    log.with_ansi(io::stderr().is_terminal()).init();
     commands::run(cli::Cli::parse()).unwrap_or_else(|error| {
         eprintln!("swarmlb: {}", paragraph(&error));
         ExitCode::FAILURE

@@ -82,7 +82,7 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
                 agent.stop();
                 return Ok(());
             }
-            Trigger::Config | Trigger::Reload => agent.read_again().await?,
+            Trigger::Config | Trigger::Reload => agent.read_again().await,
             cause => agent.look_again(cause).await,
         }
     }
@@ -138,7 +138,8 @@ impl Agent {
     async fn first_file(&mut self) -> Result<(), AgentError> {
         match self.try_first_file().await {
             Err(error) if error.is_config() && Workbench::is_forwarding(&self.options) => {
-                self.refuse(&error)
+                self.refuse(&error);
+                Ok(())
             }
             outcome => outcome,
         }
@@ -159,7 +160,7 @@ impl Agent {
     }
 
     /// Reads the file again; one that is invalid, or that this node cannot follow, is refused.
-    async fn read_again(&mut self) -> Result<(), AgentError> {
+    async fn read_again(&mut self) {
         let desired = match self.read() {
             Ok(desired) => desired,
             Err(error) => return self.refuse(&error),
@@ -168,9 +169,8 @@ impl Agent {
         self.accept(desired);
         if let Err(error) = self.act(Trigger::Config).await {
             (self.desired, self.leaving) = before;
-            self.refuse(&error)?;
+            self.refuse(&error);
         }
-        Ok(())
     }
 
     async fn look_again(&mut self, cause: Trigger) {
@@ -212,12 +212,12 @@ impl Agent {
         self.said = Said::Nothing;
     }
 
-    fn refuse(&mut self, error: &AgentError) -> Result<(), AgentError> {
+    fn refuse(&mut self, error: &AgentError) {
         let reason = error.to_string();
         error!("refused the cluster file; what was in force stays so:\n{reason}");
         self.record.refused = Some(reason.clone());
         self.store();
-        say(&Line::Refused { reason }).map_err(AgentError::io("print"))
+        print(&Line::Refused { reason });
     }
 
     /// Makes the node be as the file in force wants it, as far as the holds allow by now.
@@ -240,10 +240,11 @@ impl Agent {
             round.problems.extend(names.update(plan).await);
             self.record.names = names.counts();
         }
-        self.tell(cause, round, held.len())
+        self.tell(cause, round, held.len());
+        Ok(())
     }
 
-    fn tell(&mut self, cause: Trigger, round: Round, held: usize) -> Result<(), AgentError> {
+    fn tell(&mut self, cause: Trigger, round: Round, held: usize) {
         let waiting = held + self.leaving.count(self.acted_at);
         if round.changes > 0 || self.said == Said::Nothing {
             self.record.generation += 1;
@@ -251,8 +252,9 @@ impl Agent {
                 SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
         }
         self.tell_problems(round.problems);
-        self.line(cause, round.changes, waiting)
-            .map_or(Ok(()), |line| say(&line).map_err(AgentError::io("print")))
+        if let Some(line) = self.line(cause, round.changes, waiting) {
+            print(&line);
+        }
     }
 
     /// What there is to say after a round, if anything.
@@ -298,5 +300,12 @@ impl Agent {
     fn stop(&self) {
         info!("stopping; everything stays in force without an agent, `swarmlb detach` removes it");
         self.store();
+    }
+}
+
+/// Says a line; where nobody can be told, on a full disk say, the work goes on all the same.
+fn print(line: &Line) {
+    if let Err(error) = say(line) {
+        warn!("cannot print: {error}");
     }
 }
