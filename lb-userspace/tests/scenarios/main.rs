@@ -3,6 +3,7 @@
 
 mod common;
 mod mesh;
+mod names;
 mod overlay;
 mod paths;
 mod survival;
