@@ -21,8 +21,6 @@ use crate::{
     wait::eventually,
 };
 
-/// Where agents keep files for namespaces, such as `resolv.conf`.
-const ETC_NETNS: &str = "/etc/netns";
 /// File in the cluster's directory: start time of the process that made it.
 const OWNER_FILE: &str = "owner";
 /// File in the cluster's directory that says it shall outlive its process.
@@ -66,11 +64,6 @@ pub fn remove(prefix: &Prefix) -> Result<()> {
         let lines: String = namespaces.iter().map(|name| format!("netns del {name}\n")).collect();
         ip::batch_force(&lines)?;
     }
-    for files in names_in(ETC_NETNS)?.into_iter().filter(|name| mine(name)) {
-        remove_tree(&Path::new(ETC_NETNS).join(files))?;
-    }
-    // Where nothing is left in it, nobody misses it.
-    let _ = fs::remove_dir(ETC_NETNS);
     remove_tree(&prefix.dir())
 }
 

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{self, Path, PathBuf},
 };
 
@@ -15,6 +16,11 @@ pub const ETC_NETNS: &str = "/etc/netns";
 /// Where named namespaces are; the second is a link to the first.
 const NAMED: [&str; 2] = ["/run/netns", "/var/run/netns"];
 const FILE: &str = "resolv.conf";
+/// In [`ETC_NETNS`] where an agent made that: the last file of ours takes both along.
+const MADE: &str = ".made-by-swarmlb";
+
+/// Anybody may read it: programs of all users look names up.
+const FOR_ALL: u32 = 0o644;
 
 /// The files of one agent.
 #[derive(Clone, Debug)]
@@ -78,10 +84,14 @@ impl ResolvConfs {
 
     /// In one step. The draft lies beside the directory: `ip netns exec` shows whatever is in it.
     fn write(&self, dir: &Path, text: &str) -> io::Result<()> {
+        if fs::create_dir(&self.root).is_ok() {
+            fs::write(self.root.join(MADE), "")?;
+        }
         fs::create_dir_all(dir)?;
         let mut draft = dir.as_os_str().to_owned();
         draft.push(".swarmlb-draft");
         fs::write(&draft, text)?;
+        fs::set_permissions(&draft, fs::Permissions::from_mode(FOR_ALL))?;
         fs::rename(&draft, dir.join(FILE))
     }
 
@@ -89,8 +99,18 @@ impl ResolvConfs {
         let ours = self.found()?;
         let removed = ours.iter().filter(|dir| unwanted(dir)).map(|dir| remove(dir));
         removed.fold(Ok(()), Result::and)?;
-        // Empty, it has no meaning to anybody; else it stays.
-        let _ = fs::remove_dir(&self.root);
+        self.remove_root()
+    }
+
+    /// Removes the root if an agent made it and nothing else is in it. Another agent of this machine
+    /// may just be writing: then it stays.
+    fn remove_root(&self) -> Result<(), NamesError> {
+        let made = self.root.join(MADE);
+        let entries = || fs::read_dir(&self.root).map_or(0, Iterator::count);
+        if made.exists() && entries() == 1 {
+            fs::remove_file(&made).map_err(NamesError::file("remove", &made))?;
+            let _ = fs::remove_dir(&self.root);
+        }
         Ok(())
     }
 
@@ -177,7 +197,9 @@ mod tests {
         let mut names: Vec<_> =
             fs::read_dir(etc.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["web-1", "web-2"], "no drafts stay");
+        assert_eq!(names, [MADE, "web-1", "web-2"], "no drafts stay");
+        let mode = fs::metadata(etc.file("web-1")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, FOR_ALL);
     }
 
     #[test]
@@ -191,6 +213,15 @@ mod tests {
         etc.agent("/run/a").remove_all().unwrap();
         assert!(!etc.root().exists());
         etc.agent("/run/a").remove_all().unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_others_stays_also_when_it_is_empty() {
+        let etc = Etc::new();
+        fs::create_dir(etc.root()).unwrap();
+        assert!(etc.agent("/run/a").keep(&Dns::default(), [named("web-1")].iter()).is_empty());
+        etc.agent("/run/a").remove_all().unwrap();
+        assert_eq!(fs::read_dir(etc.root()).unwrap().count(), 0);
     }
 
     #[test]
