@@ -37,21 +37,13 @@ impl Sockets {
     }
 }
 
-/// Makes the sockets of `task`, with its `lo` up.
+/// Makes the sockets of `task`. Its `lo` is brought up before: a namespace that never had an address
+/// has no routing table, and the kernel then takes 127.0.0.11 for a broadcast address (`inet_bind`),
+/// whose socket it lets answer from 127.0.0.1 for ever.
 pub(super) async fn open(task: &str, namespace: &Namespace) -> Result<Sockets, NamesError> {
-    match namespace.run(bind).map_err(|error| NamesError::host(task, error))? {
-        // Loopback addresses exist while `lo` is up only.
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-            loopback_up(namespace).await.map_err(|error| NamesError::host(task, error))?;
-            let bound = namespace.run(bind).map_err(|error| NamesError::host(task, error))?;
-            bound.map_err(NamesError::socket(task))
-        }
-        bound => bound.map_err(NamesError::socket(task)),
-    }
-}
-
-async fn loopback_up(namespace: &Namespace) -> crate::host::Result<()> {
-    Netlink::inside(namespace)?.set_up("lo").await
+    let host = |error| NamesError::host(task, error);
+    Netlink::inside(namespace).map_err(host)?.set_up("lo").await.map_err(host)?;
+    namespace.run(bind).map_err(host)?.map_err(NamesError::socket(task))
 }
 
 fn bind() -> io::Result<Sockets> {
