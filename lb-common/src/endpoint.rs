@@ -103,8 +103,10 @@ pub struct VipFlowKey<A: Address> {
     pub port: [u8; 2],
     /// [`crate::port::TCP`] or [`crate::port::UDP`].
     pub proto: u8,
+    /// Zero. Two fields, since three bytes at once are a call in BPF.
+    pub reserved: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved2: u16,
 }
 
 /// [`VipFlowValue::flags`]: the task has answered.

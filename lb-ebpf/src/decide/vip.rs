@@ -27,7 +27,8 @@ fn flow_key(vni: u32, client: (V4, [u8; 2]), backend: (V4, [u8; 2]), proto: u8) 
         client_port: client.1,
         port: backend.1,
         proto,
-        reserved: [0; 3],
+        reserved: 0,
+        reserved2: 0,
     }
 }
 

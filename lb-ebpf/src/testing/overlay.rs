@@ -166,7 +166,8 @@ pub fn vip_key(client_port: u16, backend: V4, port: u16, proto: u8) -> VipFlowKe
         client_port: client_port.to_be_bytes(),
         port: port.to_be_bytes(),
         proto,
-        reserved: [0; 3],
+        reserved: 0,
+        reserved2: 0,
     }
 }
 

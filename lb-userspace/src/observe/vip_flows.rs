@@ -143,7 +143,8 @@ mod tests {
             client_port: client_port.to_be_bytes(),
             port: 80u16.to_be_bytes(),
             proto: TCP,
-            reserved: [0; 3],
+            reserved: 0,
+            reserved2: 0,
         };
         let value = VipFlowValue {
             vip: sample::VIP,

@@ -49,7 +49,8 @@ fn a_virtual_ip_shows_with_its_service_and_its_flows_with_their_task() {
             client_port: 40_000u16.to_be_bytes(),
             port: 80u16.to_be_bytes(),
             proto: TCP,
-            reserved: [0; 3],
+            reserved: 0,
+            reserved2: 0,
         };
         let value = VipFlowValue {
             vip: [10, 20, 0, 9],
