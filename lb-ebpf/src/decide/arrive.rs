@@ -27,6 +27,9 @@ use crate::{
     verdict::Nat,
 };
 
+/// Most that Ethernet pads a packet with, bytes (IEEE 802.3: a frame has at least 60).
+const PADDING: usize = 46;
+
 /// The task that a frame is for, and who sent it.
 #[repr(C, align(4))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +69,17 @@ pub fn has_networks<T: Tables>(tables: &T) -> bool {
     tables.endpoint(&EndpointKey { vni: tables.mesh_vni(), addr: [0; 4] }).is_some()
 }
 
-/// Whom an overlay frame with this outer source is for.
+/// Whom an overlay frame with this outer source and of `length` bytes in all is for.
 ///
 /// # Errors
 /// Why the frame goes no further.
 #[inline(always)]
-pub fn receiver<T: Tables>(tables: &T, packet: &Packet<'_>, outer: V4) -> Result<Receiver, Reason> {
+pub fn receiver<T: Tables>(
+    tables: &T,
+    packet: &Packet<'_>,
+    length: usize,
+    outer: V4,
+) -> Result<Receiver, Reason> {
     let peer = sender(tables, outer).ok_or(Reason::UnknownPeer)?;
     let vni = vni(packet).ok_or(Reason::Malformed)?;
     let eth = packet.read::<Eth>(OUTER_LEN).ok_or(Reason::Malformed)?;
@@ -82,6 +90,7 @@ pub fn receiver<T: Tables>(tables: &T, packet: &Packet<'_>, outer: V4) -> Result
     if ip.vihl >> 4 != 4 {
         return Err(Reason::Malformed);
     }
+    agrees(&ip, length)?;
     let source = tables.endpoint(&EndpointKey { vni, addr: ip.src_addr });
     if !source.is_some_and(|source| sends(&source, peer, eth.src)) {
         return Err(if_known(tables, vni, Reason::ForgedFrame));
@@ -131,6 +140,17 @@ pub fn answers<T: Tables>(
         None => return false,
     }
     true
+}
+
+/// Whether a frame is as long as its inner packet says. Longer by more than padding it is several, merged
+/// by a kernel that takes them for datagrams of one stream: all but the first would be lost unseen.
+#[inline(always)]
+fn agrees(ip: &Ipv4Hdr, length: usize) -> Result<(), Reason> {
+    let said = OUTER_LEN + ETH_LEN + usize::from(u16::from_be_bytes(ip.tot_len));
+    if length < said {
+        return Err(Reason::Malformed);
+    }
+    if length > said + PADDING { Err(Reason::TunnelMerged) } else { Ok(()) }
 }
 
 /// `reason`, unless the network itself is unknown.

@@ -38,7 +38,7 @@ pub fn run(ctx: &TcContext) -> i32 {
 #[inline(always)]
 fn deliver(ctx: &TcContext, kernel: &Kernel, outer: V4) -> Outcome {
     let packet = inner_packet(ctx);
-    let receiver = receiver(kernel, &packet, outer)?;
+    let receiver = receiver(kernel, &packet, ctx.len() as usize, outer)?;
     let inner = packet.read::<Eth>(OUTER_LEN).ok_or(Reason::Malformed)?;
     let Some(mut parsed) = facts(&packet)? else {
         unpack(ctx)?;

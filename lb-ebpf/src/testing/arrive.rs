@@ -29,8 +29,9 @@ pub fn tc_arrive(world: &World, frame: &[u8]) -> Ran {
 }
 
 fn deliver(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
+    let length = wire.0.len();
     let packet = wire.packet();
-    let receiver = receiver(world, &packet, outer)?;
+    let receiver = receiver(world, &packet, length, outer)?;
     let inner = packet.read::<Eth>(OUTER_LEN).ok_or(Reason::Malformed)?;
     let facts = facts(&packet)?;
     wire.adjust_room(-(OUTER_LEN as i32));

@@ -23,7 +23,7 @@ const CLIENT_PORT: u16 = 40_000;
 
 pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     let world = World::overlay(*on);
-    [carried(&world, on), answers(&world, on), pieces(&world, on), forged(&world), lost(&world)]
+    [carried(&world, on), answers(&world, on), pieces(&world, on), forged(&world), lost(&world, on)]
         .concat()
 }
 
@@ -258,7 +258,7 @@ fn forged(world: &World) -> Vec<Case> {
     ]
 }
 
-fn lost(world: &World) -> Vec<Case> {
+fn lost(world: &World, on: &Interfaces) -> Vec<Case> {
     let drops = |name, inner: Vec<u8>, reason| {
         Case::new(name, world).drops(NicOverlay, &by_2(inner), reason)
     };
@@ -267,6 +267,9 @@ fn lost(world: &World) -> Vec<Case> {
     let mut ipv6 = to_me().bytes();
     ipv6[12..14].copy_from_slice(&[0x86, 0xdd]);
     let arp = Arp::request((mac_of(MONGO_ON_2), MONGO_ON_2), ME).bytes();
+    let two = [to_me().bytes(), vec![7; 60]].concat();
+    let padded = [to_me().bytes(), vec![0; 6]].concat();
+    let short = by_2(to_me().bytes());
     let mut without = world.clone();
     without.endpoints.clear();
     let foreign = by_2(to_me().bytes());
@@ -277,6 +280,18 @@ fn lost(world: &World) -> Vec<Case> {
         drops("a frame to a virtual IP: its client's node chooses", to(VIP), Reason::NoEndpoint),
         drops("a frame to a gateway", to(OVERLAY_GATEWAY), Reason::NoEndpoint),
         drops("a frame to a task whose leg is not there yet", to(LEGLESS), Reason::NoLeg),
+        drops("tunnel frames that were merged on their way", two, Reason::TunnelMerged),
+        Case::new("a frame that is shorter than it says", world).drops(
+            NicOverlay,
+            &short[..short.len() - 1],
+            Reason::Malformed,
+        ),
+        Case::new("padding is carried", world).delivers(
+            NicOverlay,
+            &by_2(padded.clone()),
+            on.overlay[0],
+            &padded,
+        ),
         drops("a broadcast", broadcast, Reason::NotCarried),
         drops("a frame to a multicast group", to([224, 0, 0, 251]), Reason::NotCarried),
         drops("ARP over the wire", arp, Reason::NotCarried),
