@@ -10,7 +10,8 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use super::Problem;
 use crate::host::HostError;
 
-/// The first kernel with tcx, by which programs sit on legs.
+/// The first kernel with tcx, by which programs sit on legs. All else that they use is older, for
+/// example `bpf_redirect_peer` (5.10), by which packets get into overlay legs.
 const MIN_KERNEL: (u32, u32) = (6, 6);
 /// The kernel's own types, which programs are checked against.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
