@@ -131,8 +131,11 @@ fn unwanted(existing: impl Iterator<Item = Owner>, wanted: &[OverlaySpec]) -> Ve
     existing.filter(|owner| !wanted.contains(owner)).collect()
 }
 
+/// What went wrong with whose leg; many errors name the task themselves.
 fn told(owner: &Owner, error: &HostError) -> String {
-    format!("task {} in network {}: {error}", owner.task, owner.network)
+    let (Owner { task, network }, error) = (owner, error.to_string());
+    let what = error.strip_prefix(&format!("task {task}: ")).unwrap_or(&error);
+    format!("task {task} in network {network}: {what}")
 }
 
 impl OverlayRound {
@@ -236,6 +239,14 @@ mod tests {
         held.name = "web.9".into();
         contents.endpoints.insert(key, held);
         assert_eq!(elements(&present, &contents), []);
+    }
+
+    #[test]
+    fn a_problem_names_its_task_once() {
+        let owner = Owner { task: "web.1".into(), network: "front".into() };
+        let taken = HostError::ForeignInterface { task: "web.1".into(), interface: "x".into() };
+        let text = told(&owner, &taken);
+        assert!(text.starts_with("task web.1 in network front: its namespace"), "{text}");
     }
 
     #[test]
