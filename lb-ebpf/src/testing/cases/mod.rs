@@ -3,6 +3,7 @@
 //!
 //! Run over plain maps here, and against the real object by `BPF_PROG_TEST_RUN` in `lb-userspace`.
 
+mod answering;
 mod arriving;
 mod carrying;
 mod clash;
@@ -116,6 +117,7 @@ impl Case {
 #[must_use]
 pub fn all(interfaces: Interfaces) -> Vec<Case> {
     let groups = [
+        answering::cases,
         arriving::cases,
         carrying::cases,
         clash::cases,
