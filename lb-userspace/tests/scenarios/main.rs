@@ -2,6 +2,7 @@
 //! test a behaviour, named for it. Each test makes its own cluster, so they run in parallel.
 
 mod common;
+mod maps;
 mod mesh;
 mod names;
 mod overlay;

@@ -7,5 +7,5 @@ mod forged;
 mod node;
 mod outside;
 mod refused;
-mod spread;
+pub(crate) mod spread;
 mod tasks;

@@ -7,4 +7,5 @@ mod forged;
 mod interop;
 mod networks;
 mod size;
+mod survival;
 mod vip;

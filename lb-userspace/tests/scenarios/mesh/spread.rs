@@ -16,12 +16,12 @@ use lb_testbed::{
 use super::bed::{Bed, PUBLISHED, service, web};
 
 /// Client ports of the 10 000 flows.
-const PORTS: Range<u16> = 20_000..30_000;
+pub(crate) const PORTS: Range<u16> = 20_000..30_000;
 /// Sockets open at a time.
 const BATCH: usize = 100;
 
 /// Answers by task.
-type Counts = BTreeMap<String, u64>;
+pub(crate) type Counts = BTreeMap<String, u64>;
 
 #[test]
 fn ten_thousand_connections_spread_by_weight() -> Result<()> {
@@ -55,7 +55,7 @@ fn round_robin_takes_turns() -> Result<()> {
 }
 
 /// Whoever comes first, each round of three is the same.
-fn takes_turns(met: &[String]) -> Result<()> {
+pub(crate) fn takes_turns(met: &[String]) -> Result<()> {
     let round: BTreeSet<_> = met[..3].iter().collect();
     ensure!(round.len() == 3, "{met:?}");
     ensure!(met.chunks(3).all(|next| next == &met[..3]), "{met:?}");
@@ -118,7 +118,7 @@ fn with(option: &str) -> super::bed::Service {
 }
 
 /// Connects from each of [`PORTS`] and asks who is there, two at a time.
-fn connect_all(ns: &Ns, to: SocketAddrV4) -> Result<Counts> {
+pub(crate) fn connect_all(ns: &Ns, to: SocketAddrV4) -> Result<Counts> {
     let half = PORTS.start + (PORTS.end - PORTS.start) / 2;
     let connect = |ports: Range<u16>| {
         in_ns(ns, || -> Result<Vec<String>> {
@@ -140,7 +140,7 @@ fn connect_all(ns: &Ns, to: SocketAddrV4) -> Result<Counts> {
 }
 
 /// Sends a datagram from each of the ends and returns who answered each.
-fn ask_from(ns: &Ns, ends: &[SocketAddrV4], to: SocketAddrV4) -> Result<Vec<String>> {
+pub(crate) fn ask_from(ns: &Ns, ends: &[SocketAddrV4], to: SocketAddrV4) -> Result<Vec<String>> {
     in_ns(ns, || {
         let batches = ends.chunks(BATCH).map(|batch| ask_batch(batch, to));
         Ok(batches.collect::<Result<Vec<_>>>()?.concat())
@@ -166,13 +166,15 @@ fn ask_batch(ends: &[SocketAddrV4], to: SocketAddrV4) -> Result<Vec<String>> {
     sockets.into_iter().zip(ends).map(hear).collect()
 }
 
-fn count(tasks: Vec<String>) -> Counts {
+/// How many of each.
+pub(crate) fn count(tasks: Vec<String>) -> Counts {
     let mut counts = Counts::new();
     tasks.into_iter().for_each(|task| *counts.entry(task).or_default() += 1);
     counts
 }
 
-fn is_spread(counts: &Counts, weights: &[f64]) -> Result<()> {
+/// Insists on counts that follow the weights of the tasks, in the order of their names.
+pub(crate) fn is_spread(counts: &Counts, weights: &[f64]) -> Result<()> {
     ensure!(counts.len() == weights.len(), "{counts:?}");
     let observed: Vec<u64> = counts.values().copied().collect();
     let spread = chi_squared(&observed, weights);

@@ -44,6 +44,14 @@ pub(super) type Service = (&'static str, &'static [&'static str]);
 impl Bed {
     /// Starts servers and agents, and waits until every task reaches every other one.
     pub(super) fn new(services: &[Service]) -> Result<Self> {
+        let bed = Self::prepared(services)?;
+        bed.start()?;
+        bed.await_all()?;
+        Ok(bed)
+    }
+
+    /// The same before any agent runs.
+    pub(super) fn prepared(services: &[Service]) -> Result<Self> {
         let network = NetworkTable::new(NET).subnet("10.50.0.0/24", VNI);
         let vip =
             |at: usize| format!("{{ {NET} = \"{}\" }}", Ipv4Addr::new(10, 50, 0, 101 + at as u8));
@@ -52,13 +60,22 @@ impl Bed {
         };
         let tables = services.iter().enumerate().map(table).collect();
         let plan = |at, _: &str| Some((NET, Ipv4Addr::new(10, 50, 0, 11 + at)));
-        let bed = Self::with(vec![network], tables, services, plan)?;
-        bed.await_all()?;
+        Self::without_agents(vec![network], tables, services, plan)
+    }
+
+    /// Starts servers and agents with networks and services as given, without waiting.
+    pub(super) fn with(
+        networks: Vec<NetworkTable>,
+        tables: Vec<ServiceTable>,
+        services: &[Service],
+        plan: Plan,
+    ) -> Result<Self> {
+        let bed = Self::without_agents(networks, tables, services, plan)?;
+        bed.start()?;
         Ok(bed)
     }
 
-    /// The same with networks and services as given, without waiting.
-    pub(super) fn with(
+    fn without_agents(
         networks: Vec<NetworkTable>,
         tables: Vec<ServiceTable>,
         services: &[Service],
@@ -73,9 +90,12 @@ impl Bed {
         for (service, nodes) in services {
             nodes.iter().try_for_each(|node| bed.add_task(service, node))?;
         }
-        bed.cluster.write_config(&bed.file.to_string())?;
-        bed.cluster.start_agents()?;
         Ok(bed)
+    }
+
+    fn start(&self) -> Result<()> {
+        self.cluster.write_config(&self.file.to_string())?;
+        self.cluster.start_agents()
     }
 
     /// A further task: a namespace with a server in it, and a table in the file, which is not applied
@@ -128,6 +148,11 @@ impl Bed {
         let at = self.file.services.iter().position(|table| table.name == service);
         let at = at.unwrap_or_else(|| panic!("no service {service}"));
         SocketAddrV4::new(Ipv4Addr::new(10, 50, 0, 101 + at as u8), PORT)
+    }
+
+    /// Names of all tasks that were ever there.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &str> {
+        self.servers.keys().map(String::as_str)
     }
 
     /// Network namespace of a task.

@@ -1,7 +1,7 @@
 //! Forwarding outlives the agent: killed, restarted, upgraded, while a long transfer and many short
 //! connections run.
 
-use std::{collections::BTreeMap, fs};
+use std::fs;
 
 use lb_testbed::{Bulk, Direction, Load, RunningLoad, eventually};
 
@@ -9,6 +9,7 @@ use super::{
     load::load,
     stage::{AMPLE, SIX, Stage},
 };
+use crate::common::expect_new_programs;
 
 /// Speed of the long transfer until all is done, so that it outlasts any restart.
 const RATE: &str = "40mbit";
@@ -18,7 +19,6 @@ const LEN_BYTES: u64 = 400 << 20;
 const MEANWHILE: u64 = 300;
 /// Requests on connections that are kept; with the 300 short ones a thousand a second.
 const KEPT_PER_S: f64 = 700.0;
-type Links = BTreeMap<String, (u64, u64)>;
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
@@ -105,16 +105,6 @@ fn an_upgrade_to_another_object_disturbs_no_traffic() {
     traffic.expect_clean();
     for (node, links) in NODES.iter().zip(links) {
         expect_new_programs(&links, &stage.links(node));
-    }
-}
-
-/// Insists that every link has a new program, and that those on interfaces are the same links: their
-/// programs were replaced in place. (The cgroup's are replaced by new links before the old ones go.)
-fn expect_new_programs(before: &Links, after: &Links) {
-    for (name, (link, program)) in before {
-        let (link_now, program_now) = after.get(name).expect(name);
-        assert_ne!(program, program_now, "{name} runs the old program");
-        assert!(link == link_now || name.starts_with("cgroup-"), "{name} is another link");
     }
 }
 

@@ -1,15 +1,15 @@
 //! Flows without their entries: whatever a node remembers of a flow is a cache. There are no timers,
 //! so hours of idleness can do no more to a flow than an eviction does.
 
-use std::{fs, path::PathBuf};
-
 use lb_testbed::{Session as _, Sessions, TcpSession};
 use serde_json::Value;
 
 use super::stage::{SIX, Stage, expect_none};
+use crate::maps::{delete, elements, pin};
 
 /// Maps of per-flow state.
-const FLOW_MAPS: [&str; 7] = ["NAT", "EMBRYO", "FLOWS", "SNAT_OUT", "SNAT_IN", "FRAGS", "SOCKETS"];
+const FLOW_MAPS: [&str; 8] =
+    ["NAT", "EMBRYO", "FLOWS", "VIPFLOWS", "SNAT_OUT", "SNAT_IN", "FRAGS", "SOCKETS"];
 
 #[test]
 fn flows_survive_the_eviction_of_all_their_entries() {
@@ -38,7 +38,7 @@ fn flows_survive_eviction_after_their_rows_moved() {
 fn no_entry_of_a_flow_carries_a_time() {
     let stage = Stage::with(&SIX[..1]);
     let _open = TcpSession::open(stage.client(), stage.at("n2", 80), 0).expect("a session");
-    let nat = entries(&stage, "n1", "NAT");
+    let nat = elements(&stage.cluster, "n1", "NAT").expect("entries");
     assert!(!nat.is_empty());
     for map in FLOW_MAPS {
         let names = field_names(&stage, "n1", map);
@@ -54,39 +54,17 @@ fn no_entry_of_a_flow_carries_a_time() {
 
 /// Deletes every entry of a node's home flows and returns how many there were.
 fn evict(stage: &Stage, node: &str) -> usize {
-    let mut script = String::new();
-    for map in ["NAT", "EMBRYO"] {
-        let pin = pin(stage, node, map);
-        for entry in entries(stage, node, map) {
-            let key: Vec<_> =
-                entry["key"].as_array().expect("key bytes").iter().map(byte).collect();
-            script += &format!("map delete pinned {} key hex {}\n", pin.display(), key.join(" "));
-        }
-    }
-    let file = stage.cluster.dir().join(format!("evict-{node}"));
-    fs::write(&file, &script).expect("a batch file");
-    let line = format!("bpftool batch file {}", file.display());
-    stage.cluster.sh_in(&stage.cluster.node(node).ns, &line).expect("evictions");
-    script.lines().count()
-}
-
-fn byte(value: &Value) -> String {
-    value.as_str().expect("a byte").trim_start_matches("0x").to_owned()
-}
-
-fn entries(stage: &Stage, node: &str, map: &str) -> Vec<Value> {
-    let line = format!("bpftool -j map dump pinned {}", pin(stage, node, map).display());
-    let text = stage.cluster.sh_in(&stage.cluster.node(node).ns, &line).expect("a dump");
-    serde_json::from_str(&text).expect("JSON")
-}
-
-fn pin(stage: &Stage, node: &str, map: &str) -> PathBuf {
-    stage.cluster.pin_root(node).join("v1/maps").join(map)
+    let evict = |map| {
+        let entries = elements(&stage.cluster, node, map).expect("entries");
+        delete(&stage.cluster, node, map, &entries).expect("evictions");
+        entries.len()
+    };
+    ["NAT", "EMBRYO"].map(evict).iter().sum()
 }
 
 /// Names of the fields of a map's keys and values.
 fn field_names(stage: &Stage, node: &str, map: &str) -> Vec<String> {
-    let line = format!("bpftool -j btf dump map pinned {} kv", pin(stage, node, map).display());
+    let line = format!("bpftool -j btf dump map pinned {} kv", pin(&stage.cluster, node, map));
     let text = stage.cluster.sh_in(&stage.cluster.node(node).ns, &line).expect("a dump of types");
     let types: Value = serde_json::from_str(&text).expect("JSON");
     let types = types["types"].as_array().expect("types").iter();

@@ -3,6 +3,7 @@
 use lb_testbed::{Load, Snapshot};
 
 use super::stage::{SIX, Stage};
+use crate::common::detach;
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
@@ -39,11 +40,7 @@ fn removing_the_service_and_then_detaching_leave_each_node_as_it_was() {
     stage.cluster.apply_config(&config).expect("the service");
     for node in NODES {
         stage.cluster.stop_agent(node).expect("an end");
-        let (pins, state) = (stage.cluster.pin_root(node), stage.state_dir(node));
-        let swarmlb = env!("CARGO_BIN_EXE_swarmlb");
-        let (pins, state) = (pins.display(), state.display());
-        let line = format!("{swarmlb} detach --pin-root {pins} --state-dir {state}");
-        stage.cluster.sh_in(&stage.cluster.node(node).ns, &line).expect("detach");
+        detach(&stage.cluster, node).expect("detach");
     }
     expect_same(&bare, &snapshots(&stage));
     let task_now = stage.cluster.snapshot_ns(&stage.ns("t1")).expect("a snapshot");

@@ -9,7 +9,7 @@ use std::{
 
 use lb_testbed::{Cluster, Ns, Outcome, Server, dial};
 
-use crate::common::cluster;
+use crate::common::{self, Links, cluster};
 
 /// Ample for anything that takes a moment, also on a loaded machine.
 pub(super) const AMPLE: Duration = Duration::from_secs(60);
@@ -119,20 +119,7 @@ impl Stage {
 
     /// What `swarmlb` prints for a node, as JSON.
     pub(super) fn json(&self, node: &str, view: &str) -> serde_json::Value {
-        let binary = env!("CARGO_BIN_EXE_swarmlb");
-        let (pins, state) = (self.cluster.pin_root(node), self.state_dir(node));
-        let line = format!(
-            "{binary} {view} --output json --pin-root {} --state-dir {}",
-            pins.display(),
-            state.display()
-        );
-        let text = self.cluster.sh_in(&self.cluster.node(node).ns, &line).expect(view);
-        serde_json::from_str(&text).expect("JSON")
-    }
-
-    /// The directory of a node's agent.
-    pub(super) fn state_dir(&self, node: &str) -> std::path::PathBuf {
-        self.cluster.dir().join(format!("state-{node}"))
+        common::json(&self.cluster, node, view).expect(view)
     }
 
     /// A counter of the service, summed over all nodes.
@@ -150,14 +137,9 @@ impl Stage {
         outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     }
 
-    /// A node's pinned links by name: the link's own id, which it keeps for life, and its program's.
-    pub(super) fn links(&self, node: &str) -> BTreeMap<String, (u64, u64)> {
-        let status = self.json(node, "status");
-        let link = |link: &serde_json::Value| {
-            Some((link["name"].as_str()?.into(), (link["id"].as_u64()?, link["program"].as_u64()?)))
-        };
-        let links = status["links"].as_array().expect("links").iter();
-        links.map(|one| link(one).expect("a link")).collect()
+    /// A node's pinned links.
+    pub(super) fn links(&self, node: &str) -> Links {
+        common::links(&self.cluster, node).expect("links")
     }
 
     /// Names of a node's pinned links.
