@@ -59,7 +59,7 @@ reasons! {
     OverlaySpoof = 21, "overlay-spoof", "A task sent into a network from an address that is not its own there.", "Bind to the task's own address in the network.";
     NoEndpoint = 22, "no-endpoint", "Nobody has this address in the network.", "Check the address; `swarmlb network inspect` lists who is there.";
     NotCarried = 23, "not-carried", "A task sent what overlay networks do not carry: broadcast, multicast, IPv6 or another protocol than IPv4 and ARP.", "None needed; every task sends some when its interface comes up.";
-    NoLeg = 24, "no-leg", "A frame for a task of this node that has no leg in the network (yet).", "Check that the task's namespace exists: `swarmlb service ps`.";
+    NoLeg = 24, "no-leg", "A packet for a task of this node that has no leg in the network (yet); refused where it can be.", "Check that the task's namespace exists: `swarmlb service ps`.";
     TunnelFragment = 25, "tunnel-fragment", "A tunnel frame that came in pieces; only the first is counted.", "Set the same, true MTU on all nodes' underlay interfaces; swarmlb itself never cuts tunnel frames.";
     TunnelMerged = 26, "tunnel-merged", "Several tunnel frames that the network card handed over as one.", "`ethtool -K NIC rx-udp-gro-forwarding off rx-gro-list off`.";
 }

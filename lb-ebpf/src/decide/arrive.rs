@@ -34,14 +34,16 @@ const PADDING: usize = 46;
 #[repr(C, align(4))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receiver {
-    /// Node end of its overlay leg.
+    /// Node end of its overlay leg; 0: it has none, and its namespace is not there (yet).
     pub ifindex: u32,
     /// Its Ethernet address.
     pub mac: Mac,
-    /// Zero: padding would be uninitialised.
-    pub reserved: u16,
+    /// Index into `PEERS` of the sender's node.
+    pub peer: u16,
     /// VNI of its subnet.
     pub vni: u32,
+    /// VNI of the sender's subnet.
+    pub back: u32,
     /// The inner packet's own source.
     pub from: V4,
 }
@@ -92,19 +94,16 @@ pub fn receiver<T: Tables>(
     }
     agrees(&ip, length)?;
     let source = tables.endpoint(&EndpointKey { vni, addr: ip.src_addr });
-    if !source.is_some_and(|source| sends(&source, peer, eth.src)) {
+    let Some(source) = source.filter(|source| sends(source, peer, eth.src)) else {
         return Err(if_known(tables, vni, Reason::ForgedFrame));
-    }
+    };
     if is_to_many(&eth, &ip) {
         return Err(Reason::NotCarried);
     }
     let task = tables.endpoint(&EndpointKey { vni, addr: ip.dst_addr });
     let task = task.filter(|task| task.kind == ENDPOINT_TASK && task.node == NODE_SELF);
     let Endpoint { ifindex, mac, vni, .. } = task.ok_or(Reason::NoEndpoint)?;
-    if ifindex == 0 {
-        return Err(Reason::NoLeg);
-    }
-    Ok(Receiver { ifindex, mac, reserved: 0, vni, from: ip.src_addr })
+    Ok(Receiver { ifindex, mac, peer, vni, back: source.vni, from: ip.src_addr })
 }
 
 /// Facts about the inner packet; `None`: it has no ports, and so answers no virtual IP's client.

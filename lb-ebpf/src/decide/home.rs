@@ -223,7 +223,7 @@ pub fn refuse(arrival: &Arrival<'_>, reason: Reason) -> Verdict {
 
 /// Whether a packet may be answered with a RST or an ICMP error.
 #[inline(always)]
-pub(super) fn is_answerable(parsed: &Parsed) -> bool {
+pub fn is_answerable(parsed: &Parsed) -> bool {
     parsed.kind != Kind::IcmpError
         && parsed.fragment != Fragment::Later
         && !(parsed.kind == Kind::Tcp && parsed.flags & RST != 0)

@@ -190,7 +190,8 @@ fn carry<T: Tables>(tables: &T, leg: &OverlayLeg, to: &Endpoint, parsed: &Parsed
     let macs = (to.mac, leg.mac);
     if to.node == NODE_SELF {
         return match to.ifindex {
-            0 => Carriage::drop(Reason::NoLeg),
+            0 if parsed.kind == Kind::Other => Carriage::drop(Reason::NoLeg),
+            0 => refuse(parsed, Reason::NoLeg),
             ifindex => Carriage::local(ifindex, macs),
         };
     }

@@ -10,13 +10,21 @@ use aya_ebpf::{
 use lb_common::{addr::V4, drops::Reason, wire::OUTER_LEN};
 
 use super::{
-    Kernel,
+    Kernel, output,
     skb_nat::{inner_packet, packet, translate, view},
-    tcx::{Outcome, adjust_room, finish, into_peer},
+    tcx::{
+        Outcome, adjust_room, answer_into_tunnel, blank_unpacked, finish, inner_len, into_peer,
+        reset, unreachable,
+    },
 };
 use crate::{
-    decide::arrive::{Receiver, answers, has_networks, inner as facts, overlay_frame, receiver},
+    decide::{
+        arrive::{Receiver, answers, has_networks, inner as facts, overlay_frame, receiver},
+        home::is_answerable,
+    },
     headers::Eth,
+    parse::{Kind, Parsed},
+    tables::Tables as _,
     verdict::Nat,
 };
 
@@ -40,7 +48,11 @@ fn deliver(ctx: &TcContext, kernel: &Kernel, outer: V4) -> Outcome {
     let packet = inner_packet(ctx);
     let receiver = receiver(kernel, &packet, ctx.len() as usize, outer)?;
     let inner = packet.read::<Eth>(OUTER_LEN).ok_or(Reason::Malformed)?;
-    let Some(mut parsed) = facts(&packet)? else {
+    let facts = facts(&packet)?;
+    if receiver.ifindex == 0 {
+        return refuse(ctx, kernel, &receiver, &inner, facts);
+    }
+    let Some(mut parsed) = facts else {
         unpack(ctx)?;
         return into_leg(ctx, &receiver, &inner);
     };
@@ -51,6 +63,28 @@ fn deliver(ctx: &TcContext, kernel: &Kernel, outer: V4) -> Outcome {
         translate(ctx, &parsed, &nat)?;
     }
     into_leg(ctx, &receiver, &inner)
+}
+
+/// The task has no leg: who wrote to it is told so in its name, as its own stack would without the
+/// process. So a flow to a task that died ends at once.
+#[inline(always)]
+fn refuse(
+    ctx: &TcContext,
+    kernel: &Kernel,
+    receiver: &Receiver,
+    inner: &Eth,
+    facts: Option<Parsed>,
+) -> Outcome {
+    let parsed = facts.filter(is_answerable).ok_or(Reason::NoLeg)?;
+    unpack(ctx)?;
+    kernel.count(Reason::NoLeg);
+    match parsed.kind {
+        Kind::Tcp => reset(ctx, blank_unpacked)?,
+        _ => unreachable(ctx, 0, blank_unpacked)?,
+    }
+    let macs = (inner.src, inner.dst);
+    let tunnel = output::overlay(kernel, &parsed, inner_len(ctx), (receiver.back, macs));
+    answer_into_tunnel(ctx, kernel, receiver.peer, &tunnel)
 }
 
 /// Segments keep their length: the sender has made them for what the tunnel carries.

@@ -80,8 +80,31 @@ pub(super) fn inner_len(ctx: &TcContext) -> u16 {
 
 #[inline(always)]
 pub(super) fn into_tunnel(ctx: &TcContext, kernel: &Kernel, peer: u16, tunnel: &Tunnel) -> Outcome {
+    encapsulate(ctx, kernel, peer, tunnel, ENCAP)
+}
+
+/// The same for an answer of our own, which needs neither to be cut into segments nor a checksum. The
+/// kernel is not told that it gets outer headers: see [`blank_unpacked`].
+#[inline(always)]
+pub(super) fn answer_into_tunnel(
+    ctx: &TcContext,
+    kernel: &Kernel,
+    peer: u16,
+    tunnel: &Tunnel,
+) -> Outcome {
+    encapsulate(ctx, kernel, peer, tunnel, 0)
+}
+
+#[inline(always)]
+fn encapsulate(
+    ctx: &TcContext,
+    kernel: &Kernel,
+    peer: u16,
+    tunnel: &Tunnel,
+    flags: u64,
+) -> Outcome {
     let peer = output::resolved(kernel, peer).ok_or(Reason::NoNextHop)?;
-    adjust_room(ctx, OUTER_LEN as i32, ENCAP)?;
+    adjust_room(ctx, OUTER_LEN as i32, flags)?;
     TunnelHeader::new(&peer, tunnel).store(&view(ctx)).ok_or(Reason::Internal)?;
     redirect(peer.ifindex)
 }
@@ -134,21 +157,49 @@ pub(super) fn into_peer(ctx: &TcContext, ifindex: u32) -> Outcome {
 #[inline(always)]
 pub(super) fn unreachable_back(ctx: &TcContext, mtu: u16) -> Outcome {
     let eth = view(ctx).read::<Eth>(0).ok_or(Reason::Internal)?;
+    unreachable(ctx, mtu, blank)?;
+    send(ctx, (eth.src, eth.dst), ifindex(ctx))
+}
+
+/// Makes the packet the ICMP error that answers it, in the bytes that `blank` leaves; its Ethernet
+/// addresses are left to whoever sends it.
+#[inline(always)]
+pub(super) fn unreachable(
+    ctx: &TcContext,
+    mtu: u16,
+    blank: impl Fn(&TcContext, usize) -> Result<(), Reason>,
+) -> Result<(), Reason> {
     let quote = view(ctx).read::<Quote>(ETH_LEN).ok_or(Reason::Malformed)?;
     blank(ctx, ICMP_LEN)?;
     view(ctx).write(QUOTE, &quote).ok_or(Reason::Internal)?;
-    quote.answer(&view(ctx), mtu).ok_or(Reason::Internal)?;
-    send(ctx, (eth.src, eth.dst), ifindex(ctx))
+    quote.answer(&view(ctx), mtu).ok_or(Reason::Internal)
 }
 
 /// Answers the task that sent the segment with a RST.
 #[inline(always)]
 pub(super) fn reset_back(ctx: &TcContext) -> Outcome {
     let eth = view(ctx).read::<Eth>(0).ok_or(Reason::Internal)?;
+    reset(ctx, blank)?;
+    send(ctx, (eth.src, eth.dst), ifindex(ctx))
+}
+
+/// Makes the segment the RST that answers it, as [`unreachable`] does.
+#[inline(always)]
+pub(super) fn reset(
+    ctx: &TcContext,
+    blank: impl Fn(&TcContext, usize) -> Result<(), Reason>,
+) -> Result<(), Reason> {
     let reset = Reset::to(&view(ctx)).ok_or(Reason::Malformed)?;
     blank(ctx, RESET_LEN)?;
-    reset.store(&view(ctx)).ok_or(Reason::Internal)?;
-    send(ctx, (eth.src, eth.dst), ifindex(ctx))
+    reset.store(&view(ctx)).ok_or(Reason::Internal)
+}
+
+/// As [`blank`] for a packet that came out of the tunnel. It may still pass for encapsulated, as NIC,
+/// GRO or a sender on the same host said, and of such a packet the kernel neither moves the end nor
+/// encapsulates it once more. Its checksum is complete, since it was on a wire.
+#[inline(always)]
+pub(super) fn blank_unpacked(ctx: &TcContext, length: usize) -> Result<(), Reason> {
+    adjust_room(ctx, length as i32 - ctx.len() as i32, 0)
 }
 
 /// Makes the packet `length` bytes of anything, for an answer of our own to be written: not to be cut

@@ -5,11 +5,17 @@ use lb_common::{addr::V4, drops::Reason, wire::OUTER_LEN};
 use super::{
     World,
     run::{End, Outcome, Ran, Wire, finish},
+    tc_overlay::{into_tunnel, make_reset, make_unreachable},
 };
 use crate::{
-    decide::arrive::{answers, has_networks, inner as facts, overlay_frame, receiver},
+    decide::{
+        arrive::{Receiver, answers, has_networks, inner as facts, overlay_frame, receiver},
+        home::is_answerable,
+    },
     headers::Eth,
+    parse::{Kind, Parsed},
     rewrite::nat,
+    tables::Tables as _,
     verdict::Nat,
 };
 
@@ -34,6 +40,9 @@ fn deliver(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
     let receiver = receiver(world, &packet, length, outer)?;
     let inner = packet.read::<Eth>(OUTER_LEN).ok_or(Reason::Malformed)?;
     let facts = facts(&packet)?;
+    if receiver.ifindex == 0 {
+        return refuse(world, wire, &receiver, &inner, facts);
+    }
     wire.adjust_room(-(OUTER_LEN as i32));
     if let Some(mut parsed) = facts {
         let mut nat = Nat::of(&parsed);
@@ -43,4 +52,22 @@ fn deliver(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
     }
     wire.packet().write(0, &Eth { dst: receiver.mac, ..inner }).ok_or(Reason::Internal)?;
     Ok(End::Deliver(receiver.ifindex))
+}
+
+fn refuse(
+    world: &World,
+    wire: &mut Wire,
+    receiver: &Receiver,
+    inner: &Eth,
+    facts: Option<Parsed>,
+) -> Outcome {
+    let parsed = facts.filter(is_answerable).ok_or(Reason::NoLeg)?;
+    wire.adjust_room(-(OUTER_LEN as i32));
+    world.count(Reason::NoLeg);
+    match parsed.kind {
+        Kind::Tcp => make_reset(wire)?,
+        _ => make_unreachable(wire, 0)?,
+    }
+    let macs = (inner.src, inner.dst);
+    into_tunnel(world, wire, &parsed, (receiver.peer, receiver.back, macs))
 }

@@ -1,6 +1,6 @@
 //! The program `tc_overlay` on byte vectors, as `kernel::overlay` has it.
 
-use lb_common::drops::Reason;
+use lb_common::{addr::Mac, drops::Reason, wire::OUTER_LEN};
 
 use super::{
     World,
@@ -68,16 +68,26 @@ fn local(wire: &mut Wire, carriage: &Carriage, parsed: &Parsed) -> Outcome {
 fn remote(world: &World, wire: &mut Wire, carriage: &Carriage, parsed: &Parsed) -> Outcome {
     translate(wire, carriage, parsed)?;
     clamp(wire, carriage, parsed)?;
-    let peer = resolved(world, carriage.peer).ok_or(Reason::NoNextHop)?;
+    into_tunnel(world, wire, parsed, (carriage.peer, carriage.vni, carriage.macs))
+}
+
+/// Sends a frame to a node, with the VNI and the inner MAC addresses that it has there.
+pub(super) fn into_tunnel(
+    world: &World,
+    wire: &mut Wire,
+    parsed: &Parsed,
+    (peer, vni, macs): (u16, u32, (Mac, Mac)),
+) -> Outcome {
+    let peer = resolved(world, peer).ok_or(Reason::NoNextHop)?;
     let tunnel = Tunnel {
         own: world.node_addr,
         port: world.vxlan_port,
-        vni: carriage.vni,
-        macs: carriage.macs,
+        vni,
+        macs,
         src_port: source_port(parsed),
         inner_len: (wire.0.len() - ETH_LEN) as u16,
     };
-    wire.adjust_room(lb_common::wire::OUTER_LEN as i32);
+    wire.adjust_room(OUTER_LEN as i32);
     TunnelHeader::new(&peer, &tunnel).store(&wire.packet()).ok_or(Reason::Internal)?;
     Ok(End::Send(peer.ifindex))
 }
@@ -107,12 +117,24 @@ fn refuse(
     world.count(carriage.reason.unwrap_or(Reason::Internal));
     let eth = wire.packet().read::<Eth>(0).ok_or(Reason::Internal)?;
     if parsed.kind == Kind::Tcp && carriage.act == Act::Refuse {
-        reset(&wire.packet()).ok_or(Reason::Malformed)?;
-        wire.0.resize(RESET_LEN, 0);
+        make_reset(wire)?;
     } else {
-        wire.adjust_room(ICMP_ROOM as i32);
-        unreachable(&wire.packet(), carriage.mtu).ok_or(Reason::Malformed)?;
-        wire.0.resize(ICMP_LEN, 0);
+        make_unreachable(wire, carriage.mtu)?;
     }
     wire.send((eth.src, eth.dst), ifindex)
+}
+
+/// The RST that answers a segment.
+pub(super) fn make_reset(wire: &mut Wire) -> Result<(), Reason> {
+    reset(&wire.packet()).ok_or(Reason::Malformed)?;
+    wire.0.resize(RESET_LEN, 0);
+    Ok(())
+}
+
+/// The ICMP error that answers a packet.
+pub(super) fn make_unreachable(wire: &mut Wire, mtu: u16) -> Result<(), Reason> {
+    wire.adjust_room(ICMP_ROOM as i32);
+    unreachable(&wire.packet(), mtu).ok_or(Reason::Malformed)?;
+    wire.0.resize(ICMP_LEN, 0);
+    Ok(())
 }

@@ -9,10 +9,11 @@ use lb_common::{
 use super::{
     Case,
     Hook::{Nic, NicOverlay},
+    sending::{by_tunnel, rst},
     wire::tunnelled,
 };
 use crate::{
-    headers::{ACK, SYN},
+    headers::{ACK, CODE_PORT, RST, SYN},
     testing::*,
 };
 
@@ -21,7 +22,7 @@ pub(super) const CLIENT_PORT: u16 = 40_000;
 
 pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     let world = World::overlay(*on);
-    [carried(&world, on), forged(&world), lost(&world, on)].concat()
+    [carried(&world, on), refused(&world, on), forged(&world), lost(&world, on)].concat()
 }
 
 /// From a task of [`NODE_2`] to one here.
@@ -172,6 +173,31 @@ fn forged(world: &World) -> Vec<Case> {
     ]
 }
 
+/// Frames to a task without leg: its clients are told.
+fn refused(world: &World, on: &Interfaces) -> Vec<Case> {
+    let macs = (mac_of(LEGLESS), mac_of(MONGO_ON_2));
+    let syn = to_me().to((LEGLESS, 80)).flags(SYN).between(macs.0, macs.1);
+    let datagram = Frame::udp((MONGO_ON_2, 9), (LEGLESS, 9)).between(macs.0, macs.1);
+    let error = IcmpError::unreachable(LEGLESS, CODE_PORT, &datagram).between(macs.1, macs.0);
+    let reset = to_me().to((LEGLESS, 80)).flags(RST).between(macs.0, macs.1);
+    let back = |sent: &[u8], answer| by_tunnel(NODE_2, VNI, sent, answer);
+    let (syn_back, error_back) =
+        (back(&syn.bytes(), rst(&syn).bytes()), back(&datagram.bytes(), error.bytes()));
+    vec![
+        Case::new("a task without leg is dialled", world)
+            .sends(NicOverlay, &by_2(syn.bytes()), on.nic, &syn_back)
+            .counting(Reason::NoLeg),
+        Case::new("a task without leg gets a datagram", world)
+            .sends(NicOverlay, &by_2(datagram.bytes()), on.nic, &error_back)
+            .counting(Reason::NoLeg),
+        Case::new("a task without leg is refused itself", world).drops(
+            NicOverlay,
+            &by_2(reset.bytes()),
+            Reason::NoLeg,
+        ),
+    ]
+}
+
 fn lost(world: &World, on: &Interfaces) -> Vec<Case> {
     let drops = |name, inner: Vec<u8>, reason| {
         Case::new(name, world).drops(NicOverlay, &by_2(inner), reason)
@@ -193,7 +219,6 @@ fn lost(world: &World, on: &Interfaces) -> Vec<Case> {
         drops("a frame to a task that is elsewhere", to(MONGO_ON_3), Reason::NoEndpoint),
         drops("a frame to a virtual IP: its client's node chooses", to(VIP), Reason::NoEndpoint),
         drops("a frame to a gateway", to(OVERLAY_GATEWAY), Reason::NoEndpoint),
-        drops("a frame to a task whose leg is not there yet", to(LEGLESS), Reason::NoLeg),
         drops("tunnel frames that were merged on their way", two, Reason::TunnelMerged),
         Case::new("a frame that is shorter than it says", world).drops(
             NicOverlay,

@@ -212,6 +212,7 @@ fn lost(world: &World, on: &Interfaces) -> Vec<Case> {
     let drops =
         |name, dst, reason| Case::new(name, world).drops(Overlay(leg), &to(dst).bytes(), reason);
     let knock = to(OVERLAY_GATEWAY).flags(SYN);
+    let gone = to(LEGLESS).flags(SYN);
     let datagram = Frame { proto: UDP, ..to(OVERLAY_GATEWAY) };
     let error = IcmpError::unreachable(OVERLAY_GATEWAY, CODE_PORT, &datagram);
     let error = error.between(mac_of(ME), mac_of(OVERLAY_GATEWAY)).bytes();
@@ -220,7 +221,14 @@ fn lost(world: &World, on: &Interfaces) -> Vec<Case> {
         drops("a task of another network is sent to", STRANGER, Reason::NoEndpoint),
         drops("an address outside of all networks", [192, 0, 2, 9], Reason::NoEndpoint),
         drops("the address of all zeros", [0; 4], Reason::NoEndpoint),
-        drops("a task whose leg is not there yet", LEGLESS, Reason::NoLeg),
+        Case::new("a task without leg", world)
+            .sends(Overlay(leg), &gone.bytes(), leg, &rst(&gone).bytes())
+            .counting(Reason::NoLeg)
+            .drops(
+                Overlay(leg),
+                &Echo::request(ME, LEGLESS).between(mac_of(LEGLESS), mac_of(ME)).bytes(),
+                Reason::NoLeg,
+            ),
         Case::new("a leg that is not known yet", world).drops(
             Overlay(on.nic),
             &to(MONGO_HERE).bytes(),
