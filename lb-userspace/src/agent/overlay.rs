@@ -11,7 +11,7 @@ use crate::{
     compile::MapContents,
     host::{
         HostError,
-        overlay::{OverlayLegs, OverlaySpec, OverlayState, Owner},
+        overlay::{OverlayLegs, OverlaySpec, OverlayState, Owner, node_ifname},
     },
     model::{DesiredState, Network, Task},
 };
@@ -21,6 +21,8 @@ use crate::{
 pub(super) struct OverlayRound {
     /// Legs that are there.
     pub(super) present: BTreeMap<Owner, OverlayState>,
+    /// Interfaces of legs that could not be seen to, and may be there all the same.
+    pub(super) unsure: BTreeSet<String>,
     /// What could not be done, for people.
     pub(super) problems: Vec<String>,
 }
@@ -144,6 +146,9 @@ impl OverlayRound {
             true => legs.remove(owner).await,
             false => Ok(()),
         };
+        if removed.is_err() || !error.is_missing_namespace() {
+            self.unsure.insert(node_ifname(owner));
+        }
         self.problems.push(told(owner, error));
         self.problems.extend(removed.err().map(|error| told(owner, &error)));
     }

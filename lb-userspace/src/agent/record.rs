@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{NameCounts, SAVED_FILE};
+use crate::names::{DRAFT_EXTENSION, NameCounts, SAVED_FILE};
 
 const RECORD_FILE: &str = "status.json";
 
@@ -78,7 +78,7 @@ impl Record {
         let path = state_dir.join(RECORD_FILE);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|source| RecordError::Format { path: path.clone(), source })?;
-        let next = path.with_extension("json.next");
+        let next = path.with_extension(DRAFT_EXTENSION);
         fs::write(&next, text)
             .and_then(|()| fs::rename(&next, &path))
             .map_err(|source| RecordError::Io { path, source })
@@ -90,8 +90,11 @@ impl Record {
     /// # Errors
     /// [`RecordError::Io`].
     pub fn remove(state_dir: &Path) -> Result<(), RecordError> {
-        for name in [RECORD_FILE, SAVED_FILE, super::lock::LOCK_FILE] {
-            let path = state_dir.join(name);
+        // Drafts stay where an agent was killed while it wrote, or the disk was full.
+        let files = [RECORD_FILE, SAVED_FILE].map(|name| state_dir.join(name));
+        let drafts = files.each_ref().map(|path| path.with_extension(DRAFT_EXTENSION));
+        let lock = state_dir.join(super::lock::LOCK_FILE);
+        for path in files.into_iter().chain(drafts).chain([lock]) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed.map_err(|source| RecordError::Io { path, source })?,
@@ -128,6 +131,7 @@ mod tests {
         for dir in [&own, &shared] {
             fs::create_dir(dir).unwrap();
             Record::default().store(dir).unwrap();
+            fs::write(dir.join(SAVED_FILE).with_extension(DRAFT_EXTENSION), "").unwrap();
         }
         fs::write(shared.join("other"), "").unwrap();
         Record::remove(&own).unwrap();

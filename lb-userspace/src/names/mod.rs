@@ -37,7 +37,7 @@ use tracing::warn;
 pub use counts::NameCounts;
 pub use error::NamesError;
 pub use message::TTL_SECS;
-pub use plan::{NamesPlan, Place, SAVED_FILE};
+pub use plan::{DRAFT_EXTENSION, NamesPlan, Place, SAVED_FILE};
 pub use resolv::{ETC_NETNS, ResolvConfs};
 pub use zone::{Answer, Question, Zone};
 
@@ -62,6 +62,8 @@ pub struct Names {
     state_dir: PathBuf,
     /// What is answered.
     plan: Option<NamesPlan>,
+    /// Whether the copy on disk is the same.
+    is_stored: bool,
     served: BTreeMap<String, Served>,
 }
 
@@ -111,6 +113,7 @@ impl Names {
             resolv_confs: ResolvConfs::new(Path::new(ETC_NETNS), state_dir),
             state_dir: state_dir.to_owned(),
             plan: None,
+            is_stored: false,
             served: BTreeMap::new(),
         })
     }
@@ -119,8 +122,14 @@ impl Names {
     pub async fn update(&mut self, plan: NamesPlan) -> Vec<String> {
         let mut problems = Vec::new();
         if self.plan.as_ref() != Some(&plan) {
-            problems.extend(plan.store(&self.state_dir).err());
+            self.is_stored = false;
             self.zone.send_replace(Arc::new(plan.zone.clone()));
+        }
+        // Tried again in each round where the disk was full.
+        if !self.is_stored {
+            let stored = plan.store(&self.state_dir);
+            self.is_stored = stored.is_ok();
+            problems.extend(stored.err());
         }
         let places = &plan.places;
         self.served.retain(|task, _| places.iter().any(|place| place.task == *task));

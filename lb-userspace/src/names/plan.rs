@@ -16,6 +16,9 @@ use crate::model::{DesiredState, Dns, Netns};
 /// The copy, in the agent's own directory.
 pub const SAVED_FILE: &str = "names.json";
 
+/// Of the draft beside it that becomes the copy; the agent's record has one, too.
+pub const DRAFT_EXTENSION: &str = "json.next";
+
 /// What one node's resolvers should do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamesPlan {
@@ -72,7 +75,7 @@ impl NamesPlan {
     pub fn store(&self, dir: &Path) -> Result<(), NamesError> {
         let path = dir.join(SAVED_FILE);
         let write = || -> io::Result<()> {
-            let draft = path.with_extension("json.next");
+            let draft = path.with_extension(DRAFT_EXTENSION);
             let mut options = fs::OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);
             options.open(&draft)?.write_all(&serde_json::to_vec(self)?)?;

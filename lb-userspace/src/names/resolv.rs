@@ -90,9 +90,15 @@ impl ResolvConfs {
         fs::create_dir_all(dir)?;
         let mut draft = dir.as_os_str().to_owned();
         draft.push(".swarmlb-draft");
-        fs::write(&draft, text)?;
-        fs::set_permissions(&draft, fs::Permissions::from_mode(FOR_ALL))?;
-        fs::rename(&draft, dir.join(FILE))
+        let written = fs::write(&draft, text)
+            .and_then(|()| fs::set_permissions(&draft, fs::Permissions::from_mode(FOR_ALL)))
+            .and_then(|()| fs::rename(&draft, dir.join(FILE)));
+        if written.is_err() {
+            // Neither a draft nor an empty directory stays on a full disk.
+            let _ = fs::remove_file(&draft);
+            let _ = fs::remove_dir(dir);
+        }
+        written
     }
 
     fn remove_where(&self, unwanted: impl Fn(&PathBuf) -> bool) -> Result<(), NamesError> {
