@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use crate::{cluster::Cluster, netns::Ns, process::Process};
 
 /// How long tcpdump may take to start or to end.
-const CAPTURE_LIMIT: Duration = Duration::from_secs(10);
+const CAPTURE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running capture into a pcap file in the cluster's directory.
 #[derive(Debug)]

@@ -107,7 +107,7 @@ fn kill_inside(namespaces: &[String]) -> Result<()> {
         // Gone in the meantime is as good.
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
-    eventually(Duration::from_secs(5), "end of the cluster's processes", || {
+    eventually(Duration::from_secs(60), "end of the cluster's processes", || {
         processes_inside(namespaces).is_ok_and(|pids| pids.is_empty())
     })
 }

@@ -28,9 +28,9 @@ use crate::{
 };
 
 /// How long the system's resolver may take before the address of last time is used.
-const LOOKUP_LIMIT: Duration = Duration::from_secs(1);
+const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 /// How long the database may take to answer.
-const DATABASE_LIMIT: Duration = Duration::from_secs(2);
+const DATABASE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the server is called, where it listens, and where its data are.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::{cluster::Cluster, netns::Ns, process::Process, wait::eventually};
 
 /// How long a server may take to bind its ports, or to finish when asked to end.
-const SERVER_LIMIT: Duration = Duration::from_secs(10);
+const SERVER_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long an agent may take to attach a task and to write its resolver configuration.
 const NAMES_LIMIT: Duration = Duration::from_secs(60);

@@ -61,7 +61,7 @@ impl Load {
             per_second: None,
             concurrency: 32,
             total: None,
-            request_limit: Duration::from_secs(3),
+            request_limit: Duration::from_secs(10),
         }
     }
 
@@ -100,7 +100,7 @@ impl Load {
         self
     }
 
-    /// How long a request may take, with its connection, before it counts as failed (3 s).
+    /// How long a request may take, with its connection, before it counts as failed (10 s).
     #[must_use]
     pub const fn request_limit(mut self, limit: Duration) -> Self {
         self.request_limit = limit;

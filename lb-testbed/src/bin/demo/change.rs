@@ -16,7 +16,7 @@ const NODE: &str = "n1";
 /// The replica that drains.
 const DRAINED: &str = "mongo.1";
 /// How long a new replica may wait for its first connection.
-const FIRST_LIMIT: Duration = Duration::from_secs(20);
+const FIRST_LIMIT: Duration = Duration::from_secs(60);
 /// Connections that are held through the drain.
 const SESSIONS: usize = 30;
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How long an echo may take.
-const PING_LIMIT: Duration = Duration::from_secs(5);
+const PING_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     story.chapter("The overlay network");
