@@ -23,7 +23,7 @@ async fn resolved(netlink: &Netlink, addr: Ipv4Addr) -> network::NextHop {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), found).await.expect("neighbour is never resolved")
+    tokio::time::timeout(Duration::from_secs(60), found).await.expect("neighbour is never resolved")
 }
 
 #[test]

@@ -26,7 +26,7 @@ async fn until(
     enough: impl Fn(HostEvent) -> bool,
 ) {
     let seen = async { while !enough(events.next().await.unwrap()) {} };
-    timeout(Duration::from_secs(5), seen).await.expect("the change is told");
+    timeout(Duration::from_secs(60), seen).await.expect("the change is told");
 }
 
 /// Awaits a change of this namespace's own: names of namespaces come and go with other tests.
