@@ -67,8 +67,6 @@ pub(super) struct Present {
     pub(super) gateway: BTreeMap<String, LegState>,
     /// Overlay legs.
     pub(super) overlay: BTreeMap<Owner, OverlayState>,
-    /// Interfaces of overlay legs that may be there, although nothing else is known of them.
-    pub(super) unsure: BTreeSet<String>,
 }
 
 impl Present {
@@ -78,13 +76,6 @@ impl Present {
         let gateway = self.gateway.values().map(|leg| (leg.ifname.clone(), Role::Leg));
         let overlay = self.overlay.values().map(|leg| (leg.ifname.clone(), Role::OverlayLeg));
         nics.chain(gateway).chain(overlay).collect()
-    }
-
-    /// The same with those that keep a program that they have: without one, an overlay leg would lead
-    /// into the node.
-    pub(super) fn guarded(&self) -> Interfaces {
-        let unsure = self.unsure.iter().map(|name| (name.clone(), Role::OverlayLeg));
-        self.carriers().into_iter().chain(unsure).collect()
     }
 
     /// Every interface that XDP may send to. Overlay legs are not among them: packets get there by

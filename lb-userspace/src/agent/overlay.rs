@@ -11,7 +11,7 @@ use crate::{
     compile::MapContents,
     host::{
         HostError,
-        overlay::{OverlayLegs, OverlaySpec, OverlayState, Owner, node_ifname},
+        overlay::{OverlayLegs, OverlaySpec, OverlayState, Owner},
     },
     model::{DesiredState, Network, Task},
 };
@@ -21,8 +21,6 @@ use crate::{
 pub(super) struct OverlayRound {
     /// Legs that are there.
     pub(super) present: BTreeMap<Owner, OverlayState>,
-    /// Interfaces of legs that could not be seen to, and may be there all the same.
-    pub(super) unsure: BTreeSet<String>,
     /// What could not be done, for people.
     pub(super) problems: Vec<String>,
 }
@@ -96,7 +94,7 @@ pub(super) async fn ensure(legs: &OverlayLegs, specs: &[OverlaySpec]) -> Overlay
             Ok(state) => {
                 round.present.insert(spec.owner.clone(), state);
             }
-            Err(error) => round.give_up(legs, &spec.owner, &error).await,
+            Err(error) => round.give_up(legs, spec, &error).await,
         }
     }
     round
@@ -141,17 +139,25 @@ fn told(owner: &Owner, error: &HostError) -> String {
 }
 
 impl OverlayRound {
-    async fn give_up(&mut self, legs: &OverlayLegs, owner: &Owner, error: &HostError) {
-        let removed = match error.is_missing_namespace() {
-            true => legs.remove(owner).await,
-            false => Ok(()),
-        };
-        if removed.is_err() || !error.is_missing_namespace() {
-            self.unsure.insert(node_ifname(owner));
-        }
+    async fn give_up(&mut self, legs: &OverlayLegs, spec: &OverlaySpec, error: &HostError) {
+        let owner = &spec.owner;
         self.problems.push(told(owner, error));
-        self.problems.extend(removed.err().map(|error| told(owner, &error)));
+        if error.is_missing_namespace() {
+            let removed = legs.remove(owner).await;
+            self.problems.extend(removed.err().map(|error| told(owner, &error)));
+        } else if let Some(leg) = left(legs, spec).await {
+            self.present.insert(owner.clone(), leg);
+        }
     }
+}
+
+/// A leg that is there, although something about it could not be put right: it goes on. Without it
+/// the task's flows would be refused, and without its program it would lead into the node.
+async fn left(legs: &OverlayLegs, spec: &OverlaySpec) -> Option<OverlayState> {
+    let found = legs.list().await.ok()?;
+    let leg = found.into_iter().find(|leg| leg.owner.as_ref() == Some(&spec.owner))?;
+    let OverlaySpec { addr, mac, mtu, .. } = *spec;
+    Some(OverlayState { ifindex: leg.link.ifindex, ifname: leg.link.name, addr, mac, mtu })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{
     interfaces::{self, Present},
     legs,
     lock::{PATIENCE, patiently},
-    overlay::{self, OverlayRound},
+    overlay,
 };
 use crate::{
     compile::PeerContents,
@@ -158,8 +158,7 @@ impl Workbench {
         let gateway = legs::ensure(&self.legs, &wanted.gateway).await;
         let overlay = overlay::ensure(&self.overlay_legs, &wanted.overlay).await;
         round.problems.extend(gateway.problems.into_iter().chain(overlay.problems));
-        let OverlayRound { present, unsure, .. } = overlay;
-        Present { nics, gateway: gateway.present, overlay: present, unsure }
+        Present { nics, gateway: gateway.present, overlay: overlay.present }
     }
 
     /// Programs where they belong, before the maps name the interfaces.
@@ -187,7 +186,7 @@ impl Workbench {
         round.problems.extend(legs::prune(&self.legs, &wanted.gateway).await);
         // Their links go with them: without its program an overlay leg would lead into the node.
         round.problems.extend(overlay::prune(&self.overlay_legs, &wanted.overlay).await);
-        Ok(self.attachments.prune(&mut self.dataplane, &present.guarded())?)
+        Ok(self.attachments.prune(&mut self.dataplane, &present.carriers())?)
     }
 }
 
