@@ -115,6 +115,13 @@ impl Bed {
         Ok(())
     }
 
+    /// From the next [`Bed::apply`] on, nodes wait so long for a task that is new elsewhere that its own
+    /// node has made its legs by then, also on a busy machine: else the first connections to it are
+    /// refused, as they should be when a task is not there.
+    pub(super) fn hold_long(&mut self) {
+        self.file = std::mem::take(&mut self.file).key("hold_ms", 3000);
+    }
+
     /// Applies the file as it is now.
     pub(super) fn apply(&self) -> Result<()> {
         self.cluster.apply_config(&self.file.to_string())

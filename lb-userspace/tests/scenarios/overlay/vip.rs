@@ -163,6 +163,7 @@ fn nobody_notices_agents_killed_and_restarted_or_a_service_that_grows() -> Resul
     go_on(200)?;
     bed.cluster.start_agents()?;
     go_on(100)?;
+    bed.hold_long();
     bed.add_task("web", "n3")?;
     bed.apply()?;
     eventually(PATIENCE, "a connection to the new task", || {

@@ -51,6 +51,7 @@ fn two_changes_in_a_row_break_no_flow_and_fail_no_new_one() -> Result<()> {
     let mut bed = Bed::new(&SERVICES)?;
     let mut held = Held::open(&bed)?;
     let running = load(&bed)?;
+    bed.hold_long();
     for node in ["n3", "n1"] {
         bed.add_task("web", node)?;
         bed.apply()?;
