@@ -75,7 +75,8 @@ impl Bed {
         Ok(bed)
     }
 
-    fn without_agents(
+    /// The same before any agent runs, so that the file can still be changed.
+    pub(super) fn without_agents(
         networks: Vec<NetworkTable>,
         tables: Vec<ServiceTable>,
         services: &[Service],
@@ -93,7 +94,8 @@ impl Bed {
         Ok(bed)
     }
 
-    fn start(&self) -> Result<()> {
+    /// Starts the agents with the file as it is now.
+    pub(super) fn start(&self) -> Result<()> {
         self.cluster.write_config(&self.file.to_string())?;
         self.cluster.start_agents()
     }

@@ -1,4 +1,5 @@
-//! Several networks, several subnets, and networks without a way out.
+//! Several networks, several subnets, networks without a way out, and networks whose every value is
+//! given.
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
@@ -7,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use lb_testbed::{
-    NetworkTable, Ns, ServiceTable, Session as _, TcpSession, dial, eventually, ping,
+    NetworkTable, Ns, ServiceTable, Session as _, Sessions, TcpSession, dial, eventually, ping,
 };
 
 use super::bed::{Bed, PATIENCE, PORT};
@@ -84,6 +85,48 @@ fn an_internal_network_has_no_way_out() -> Result<()> {
         ensure!(error.kind() == std::io::ErrorKind::NetworkUnreachable, "{error}");
     }
     Ok(())
+}
+
+#[test]
+fn port_mac_gateway_and_range_are_as_the_file_gives_them() -> Result<()> {
+    let mac = "02:5a:00:00:00:07";
+    let bed = with_given_values(mac)?;
+    let wire = bed.cluster.capture_wire("n1", "udp port 5789 or udp port 4789")?;
+    bed.start()?;
+    let (app, web) = (bed.task("app.1"), bed.address("web.1"));
+    let vip = SocketAddrV4::new(Ipv4Addr::new(10, 65, 0, 140), PORT);
+    eventually(PATIENCE, "both tasks behind the virtual IP", || {
+        Sessions::<TcpSession>::open(app, &[vip], 40).is_ok_and(|all| all.by_task().len() == 2)
+    })?;
+    ping(app, [10, 65, 0, 254].into(), 56, PATIENCE)?;
+    reach(app, bed.at("web.1"))?;
+    let links = bed.cluster.sh_in(bed.task("web.1"), "ip -oneline link")?;
+    ensure!(links.contains(mac), "{links}");
+    let neighbours = bed.cluster.sh_in(app, &format!("ip neigh show {web}"))?;
+    ensure!(neighbours.contains(mac), "{neighbours}");
+    let assigned = *own(&bed, "web.2", "10.65.")?.ip();
+    ensure!((128..192).contains(&assigned.octets()[3]), "{assigned} is not of the range");
+    let lines = wire.stop(&[])?;
+    let is_given = |line: &String| line.contains(".5789: ");
+    ensure!(!lines.is_empty() && lines.iter().all(is_given), "{lines:#?}");
+    Ok(())
+}
+
+/// Nothing here is as it would be by default: the tunnel's port, the gateway, the range that
+/// addresses are taken from, and address (outside of the range) and MAC of the first task.
+fn with_given_values(mac: &str) -> Result<Bed> {
+    let network = NetworkTable::new("given").subnet("10.65.0.0/24", 6501);
+    let network = network.key("gateway", "\"10.65.0.254\"").key("range", "\"10.65.0.128/26\"");
+    let web = ServiceTable::new("web").network("given").key("vip", "{ given = \"10.65.0.140\" }");
+    let tables = vec![web, ServiceTable::new("app").network("given")];
+    let tasks: [(&str, &[&str]); 2] = [("web", &["n1", "n2"]), ("app", &["n3"])];
+    let mut bed = Bed::without_agents(vec![network], tables, &tasks, |_, task| {
+        (task == "web.1").then_some(("given", Ipv4Addr::new(10, 65, 0, 9)))
+    })?;
+    bed.file = bed.file.key("vxlan_port", 5789);
+    let task = bed.file.service_mut("web").task_mut("web.1");
+    *task = task.clone().mac("given", mac);
+    Ok(bed)
 }
 
 /// Waits until a task answers there.
