@@ -13,16 +13,21 @@ use crate::cli::Place;
 
 /// `detach`.
 pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
-    let removed = dataplane::detach(&place.pin_root)?;
+    let removed = dataplane::detach_after(&place.pin_root, || block_on(remove_overlay_legs())?)?;
     block_on(restore_node(&place.state_dir()))??;
     line(&text(&removed))
+}
+
+/// Before their programs go: without these, what a task sends in a network would get to the node's
+/// own stack.
+async fn remove_overlay_legs() -> anyhow::Result<()> {
+    Ok(OverlayLegs::new(Netlink::here()?).remove_all().await?)
 }
 
 /// Takes back what agents changed on the node, and their own files last: a failure before that
 /// leaves the record for another attempt.
 async fn restore_node(state_dir: &Path) -> anyhow::Result<()> {
     let netlink = Netlink::here()?;
-    OverlayLegs::new(netlink.clone()).remove_all().await?;
     Legs::new(netlink).remove_all().await?;
     ResolvConfs::new(Path::new(ETC_NETNS), state_dir).remove_all()?;
     Journal::open(&journal_dir(state_dir))?.restore().await?;

@@ -39,12 +39,30 @@ pub enum DetachError {
 /// # Errors
 /// [`DetachError`], for one while an agent works there; what was removed stays removed.
 pub fn detach(pin_root: &Path) -> Result<Removed, DetachError> {
-    let pins = Pins::new(pin_root);
-    let mut removed = Removed::default();
+    detach_after(pin_root, || Ok(()))
+}
+
+/// As [`detach`], but does `first` before anything is detached: what must not be up without its
+/// programs goes there. No agent starts meanwhile where something is pinned.
+///
+/// # Errors
+/// [`DetachError`], before `first` while an agent works there; and those of `first`, after which
+/// everything is attached and pinned still.
+pub fn detach_after<E: From<DetachError>>(
+    pin_root: &Path,
+    first: impl FnOnce() -> Result<(), E>,
+) -> Result<Removed, E> {
     if !pin_root.exists() {
-        return Ok(removed);
+        return first().map(|()| Removed::default());
     }
-    let lock = pins.lock()?;
+    let pins = Pins::new(pin_root);
+    let _lock = pins.lock().map_err(DetachError::from)?;
+    first()?;
+    Ok(remove(&pins, pin_root)?)
+}
+
+fn remove(pins: &Pins, pin_root: &Path) -> Result<Removed, DetachError> {
+    let mut removed = Removed::default();
     let layouts = pins.layouts()?;
     for layout in &layouts {
         removed.links.extend(remove_links(pin_root, &layout.join("links"))?);
@@ -53,7 +71,6 @@ pub fn detach(pin_root: &Path) -> Result<Removed, DetachError> {
         removed.maps.extend(remove_maps(pin_root, &layout.join("maps"))?);
         remove_dir(layout)?;
     }
-    drop(lock);
     if list(pin_root)?.is_empty() {
         remove_dir(pin_root)?;
     }

@@ -35,7 +35,7 @@ mod sweep;
 mod xdp_query;
 
 pub use apply::{ApplyError, Report};
-pub use detach::{DetachError, Removed, detach};
+pub use detach::{DetachError, Removed, detach, detach_after};
 pub use elements::PeerHop;
 pub use globals::Globals;
 pub use inventory::{Inventory, InventoryError, LinkEntry, MapEntry, ProgramEntry};

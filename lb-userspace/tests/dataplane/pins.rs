@@ -4,7 +4,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use aya::maps::{Array, Map, MapData};
 use lb_common::{leg::Leg, row::Row};
-use lb_userspace::dataplane::{Dataplane, LoadError, Object, PinsError, SchemaError, detach};
+use lb_userspace::dataplane::{
+    Dataplane, DetachError, LoadError, Object, PinsError, SchemaError, detach, detach_after,
+};
 
 use crate::bed::{self, Bed};
 
@@ -104,6 +106,24 @@ fn only_the_owner_may_look_and_detach_leaves_nothing() {
         assert!(removed.maps.contains(&"v1/maps/NAT".to_owned()), "{removed:?}");
         assert!(!bed.root().exists());
         assert_eq!(detach(bed.root()).expect("again"), Default::default());
+    });
+}
+
+#[test]
+fn what_goes_before_detaching_goes_under_the_lock_and_its_failure_keeps_all() {
+    bed::run(|bed| {
+        let dataplane = bed.open().expect("opened");
+        let refused = detach_after(bed.root(), || -> Result<(), DetachError> {
+            panic!("begun under a living agent");
+        });
+        assert!(refused.is_err());
+        drop(dataplane);
+        let failed: anyhow::Result<_> = detach_after(bed.root(), || {
+            assert!(bed.open().is_err(), "an agent may start meanwhile");
+            anyhow::bail!("the kernel refuses")
+        });
+        assert!(failed.is_err() && bed.pin("maps/NAT").exists());
+        assert!(!detach(bed.root()).expect("detached").maps.is_empty());
     });
 }
 
