@@ -16,6 +16,7 @@ use lb_common::{
 
 use super::{
     frag::{Side, find_ports, remember},
+    home::is_answerable,
     ingress::{is_mesh, is_to_tunnel, sender, vni},
     vip::answered,
 };
@@ -29,6 +30,8 @@ use crate::{
 
 /// Most that Ethernet pads a packet with, bytes (IEEE 802.3: a frame has at least 60).
 const PADDING: usize = 46;
+/// Longest frame that is made an answer of: by more, `bpf_skb_adjust_room` does not shrink a packet.
+const REFUSABLE: u32 = 0xfff;
 
 /// The task that a frame is for, and who sent it.
 #[repr(C, align(4))]
@@ -171,4 +174,30 @@ fn sends(source: &Endpoint, peer: u16, mac: Mac) -> bool {
 #[inline(always)]
 fn is_to_many(eth: &Eth, ip: &Ipv4Hdr) -> bool {
     eth.dst[0] & 1 != 0 || ip.dst_addr[0] >= 224
+}
+
+/// Whether the sender of this packet, in a frame of that many bytes, is told that its task has no leg.
+/// Not of segments that were merged to a long one; the sender repeats the first of them alone.
+#[inline(always)]
+pub fn is_refusable(parsed: &Parsed, frame: u32) -> bool {
+    frame <= REFUSABLE && is_answerable(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use lb_common::port::TCP;
+
+    use super::*;
+    use crate::{
+        headers::{ACK, RST},
+        testing::facts,
+    };
+
+    #[test]
+    fn what_is_too_long_for_an_answer_gets_none() {
+        let parsed = |flags| facts(TCP, ([10, 0, 1, 2], 9), ([10, 0, 1, 3], 80), flags);
+        assert!(is_refusable(&parsed(ACK), REFUSABLE));
+        assert!(!is_refusable(&parsed(ACK), REFUSABLE + 1));
+        assert!(!is_refusable(&parsed(RST), 104));
+    }
 }

@@ -18,9 +18,8 @@ use super::{
     },
 };
 use crate::{
-    decide::{
-        arrive::{Receiver, answers, has_networks, inner as facts, overlay_frame, receiver},
-        home::is_answerable,
+    decide::arrive::{
+        Receiver, answers, has_networks, inner as facts, is_refusable, overlay_frame, receiver,
     },
     headers::Eth,
     parse::{Kind, Parsed},
@@ -75,7 +74,7 @@ fn refuse(
     inner: &Eth,
     facts: Option<Parsed>,
 ) -> Outcome {
-    let parsed = facts.filter(is_answerable).ok_or(Reason::NoLeg)?;
+    let parsed = facts.filter(|parsed| is_refusable(parsed, ctx.len())).ok_or(Reason::NoLeg)?;
     unpack(ctx)?;
     kernel.count(Reason::NoLeg);
     match parsed.kind {

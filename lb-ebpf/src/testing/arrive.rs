@@ -8,9 +8,8 @@ use super::{
     tc_overlay::{into_tunnel, make_reset, make_unreachable},
 };
 use crate::{
-    decide::{
-        arrive::{Receiver, answers, has_networks, inner as facts, overlay_frame, receiver},
-        home::is_answerable,
+    decide::arrive::{
+        Receiver, answers, has_networks, inner as facts, is_refusable, overlay_frame, receiver,
     },
     headers::Eth,
     parse::{Kind, Parsed},
@@ -61,7 +60,8 @@ fn refuse(
     inner: &Eth,
     facts: Option<Parsed>,
 ) -> Outcome {
-    let parsed = facts.filter(is_answerable).ok_or(Reason::NoLeg)?;
+    let length = wire.0.len() as u32;
+    let parsed = facts.filter(|parsed| is_refusable(parsed, length)).ok_or(Reason::NoLeg)?;
     wire.adjust_room(-(OUTER_LEN as i32));
     world.count(Reason::NoLeg);
     match parsed.kind {
