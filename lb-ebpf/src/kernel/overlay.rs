@@ -7,8 +7,8 @@ use super::{
     Kernel, output,
     skb_nat::{clamp, packet, translate, view},
     tcx::{
-        Outcome, TCP_OVERHEAD, finish, ifindex, inner_len, into_peer, into_tunnel, redirect,
-        reset_back, unreachable_back,
+        Outcome, finish, ifindex, inner_len, into_peer, into_tunnel, redirect, reset_back,
+        unreachable_back,
     },
     trace::tell,
 };
@@ -17,7 +17,7 @@ use crate::{
     decide::overlay::overlay,
     headers::{ETHERTYPE_IPV4, Eth, SYN},
     parse::{Kind, Parsed},
-    rewrite::{arp, echo},
+    rewrite::{arp, echo, mss},
     tables::Tables,
 };
 
@@ -74,7 +74,7 @@ fn local(ctx: &TcContext, carriage: &Carriage) -> Outcome {
 #[inline(always)]
 fn remote(ctx: &TcContext, kernel: &Kernel, carriage: &Carriage, parsed: &Parsed) -> Outcome {
     if carriage.mtu != 0 && parsed.kind == Kind::Tcp && parsed.flags & SYN != 0 {
-        clamp(ctx, carriage.mtu - TCP_OVERHEAD)?;
+        clamp(ctx, carriage.mtu - mss::TCP_OVERHEAD)?;
     }
     let tunnel = output::overlay(kernel, parsed, inner_len(ctx), (carriage.vni, carriage.macs));
     into_tunnel(ctx, kernel, carriage.peer, &tunnel)

@@ -10,8 +10,8 @@ use super::{
     output,
     skb_nat::{clamp, inner_packet, packet, translate},
     tcx::{
-        Outcome, TCP_OVERHEAD, adjust_room, finish, ifindex, inner_len, into_tunnel, is_whole,
-        send, send_by_neighbour, unreachable_back,
+        Outcome, adjust_room, finish, ifindex, inner_len, into_tunnel, is_whole, send,
+        send_by_neighbour, unreachable_back,
     },
     trace::tell,
 };
@@ -23,6 +23,7 @@ use crate::{
     },
     headers::SYN,
     parse::{Kind, Parsed},
+    rewrite::mss,
     tables::Tables,
     verdict::{Action, Nat, Verdict},
 };
@@ -156,7 +157,7 @@ fn clamp_answer(ctx: &TcContext, kernel: &Kernel, parsed: &Parsed) -> Result<(),
         return Ok(());
     }
     match kernel.leg(lb_common::leg::leg_index(parsed.src)) {
-        Some(leg) => clamp(ctx, leg.mtu - TCP_OVERHEAD),
+        Some(leg) => clamp(ctx, leg.mtu - mss::TCP_OVERHEAD),
         None => Ok(()),
     }
 }

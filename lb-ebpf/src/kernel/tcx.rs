@@ -24,9 +24,6 @@ use crate::{
     tables::Tables,
 };
 
-/// IPv4 and TCP header, which an MSS does not count.
-pub(super) const TCP_OVERHEAD: u16 = 40;
-
 /// What an executor ends with: a tcx action, or why the packet was dropped.
 pub(super) type Outcome = Result<i32, Reason>;
 

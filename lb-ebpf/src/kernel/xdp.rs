@@ -36,9 +36,6 @@ use crate::{
 /// What an executor ends with: an XDP action, or why the packet was dropped.
 type Outcome = Result<u32, Reason>;
 
-/// IPv4 and TCP header, which an MSS does not count.
-const TCP_OVERHEAD: u16 = 40;
-
 /// The program. It only sorts; the paths are functions of their own, so that no chain of calls
 /// needs more than 512 bytes of stack.
 #[inline(always)]
@@ -135,7 +132,7 @@ fn deliver(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool
 
 #[inline(always)]
 fn clamp(packet: &Packet<'_>, mtu: u16) -> Result<(), Reason> {
-    match mss::find(packet, mtu - TCP_OVERHEAD) {
+    match mss::find(packet, mtu - mss::TCP_OVERHEAD) {
         Some(clamp) => mss::write(packet, &clamp).ok_or(Reason::Malformed),
         None => Ok(()),
     }

@@ -3,6 +3,9 @@
 
 use crate::{checksum::Sum, headers::Tcp, packet::Packet, parse::L4};
 
+/// IPv4 and TCP header, which an MSS does not count, bytes.
+pub const TCP_OVERHEAD: u16 = 40;
+
 /// Where the option's value stands and what it changes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clamp {

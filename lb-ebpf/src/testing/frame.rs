@@ -191,6 +191,13 @@ pub(super) fn ethernet((dst, src): (Mac, Mac), packet: &[u8]) -> Vec<u8> {
     [&dst[..], &src[..], &[0x08, 0x00], packet].concat()
 }
 
+/// An IPv4 packet like `frame` with this ICMP message, whose checksum is written.
+pub(super) fn icmp(frame: &Frame, mut message: Vec<u8>) -> Vec<u8> {
+    let check = sum_bytes(&message).checksum();
+    message[2..4].copy_from_slice(&check);
+    ipv4(frame, &message)
+}
+
 pub(super) fn ipv4(frame: &Frame, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x45, 0];
     bytes.extend(((20 + body.len()) as u16).to_be_bytes());
@@ -260,8 +267,6 @@ impl IcmpError {
         let [high, low] = self.mtu.to_be_bytes();
         let mut body = vec![self.kind, self.code, 0, 0, 0, 0, high, low];
         body.extend(&self.quote);
-        let check = sum_bytes(&body).checksum();
-        body[2..4].copy_from_slice(&check);
         let like = Frame {
             proto: ICMP,
             id: self.id,
@@ -269,7 +274,7 @@ impl IcmpError {
             ttl: self.ttl,
             ..Frame::tcp((self.src, 0), (self.dst, 0))
         };
-        ethernet(self.macs, &ipv4(&like, &body))
+        ethernet(self.macs, &icmp(&like, body))
     }
 }
 

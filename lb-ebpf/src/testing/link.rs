@@ -6,8 +6,10 @@ use lb_common::{
     port::ICMP,
 };
 
-use super::{Frame, frame::ethernet, frame::ipv4};
-use crate::checksum::sum_bytes;
+use super::{
+    Frame,
+    frame::{ethernet, icmp},
+};
 
 /// ARP operation: who has this address?
 pub const ARP_REQUEST: u16 = 1;
@@ -115,9 +117,7 @@ impl Echo {
     /// The frame's bytes.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        let mut body = [&[self.kind, 0, 0, 0], &self.rest[..], &self.payload].concat();
-        let check = sum_bytes(&body).checksum();
-        body[2..4].copy_from_slice(&check);
+        let body = [&[self.kind, 0, 0, 0], &self.rest[..], &self.payload].concat();
         let like = Frame {
             proto: ICMP,
             id: self.id,
@@ -125,6 +125,6 @@ impl Echo {
             ttl: self.ttl,
             ..Frame::tcp((self.src, 0), (self.dst, 0))
         };
-        ethernet(self.macs, &ipv4(&like, &body))
+        ethernet(self.macs, &icmp(&like, body))
     }
 }

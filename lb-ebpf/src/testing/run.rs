@@ -31,8 +31,6 @@ use crate::{
 
 /// Inner MAC addresses of reply frames.
 pub const REPLY_MACS: (Mac, Mac) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
-/// IPv4 and TCP header, which an MSS does not count.
-pub(super) const TCP_OVERHEAD: u16 = 40;
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +181,7 @@ fn clamp(wire: &mut Wire, parsed: &Parsed, mtu: u16) -> Result<(), Reason> {
     if parsed.kind != Kind::Tcp || parsed.flags & SYN == 0 {
         return Ok(());
     }
-    match mss::find(&wire.packet(), mtu - TCP_OVERHEAD) {
+    match mss::find(&wire.packet(), mtu - mss::TCP_OVERHEAD) {
         Some(clamp) => mss::write(&wire.packet(), &clamp).ok_or(Reason::Malformed),
         None => Ok(()),
     }

@@ -4,7 +4,7 @@ use lb_common::{addr::Mac, drops::Reason, wire::OUTER_LEN};
 
 use super::{
     World,
-    run::{End, Outcome, Ran, TCP_OVERHEAD, Wire, finish, resolved},
+    run::{End, Outcome, Ran, Wire, finish, resolved},
 };
 use crate::{
     carriage::{Act, Carriage},
@@ -96,7 +96,7 @@ fn clamp(wire: &mut Wire, carriage: &Carriage, parsed: &Parsed) -> Result<(), Re
     if carriage.mtu == 0 || parsed.kind != Kind::Tcp || parsed.flags & SYN == 0 {
         return Ok(());
     }
-    match mss::find(&wire.packet(), carriage.mtu - TCP_OVERHEAD) {
+    match mss::find(&wire.packet(), carriage.mtu - mss::TCP_OVERHEAD) {
         Some(clamp) => mss::write(&wire.packet(), &clamp).ok_or(Reason::Malformed),
         None => Ok(()),
     }
