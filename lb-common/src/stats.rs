@@ -22,4 +22,21 @@ pub struct ServiceStats {
     pub rebuilt: u64,
 }
 
+impl ServiceStats {
+    /// The counts of both, as of two CPUs.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            entry_packets: self.entry_packets + other.entry_packets,
+            entry_bytes: self.entry_bytes + other.entry_bytes,
+            entry_flows: self.entry_flows + other.entry_flows,
+            home_packets: self.home_packets + other.home_packets,
+            reply_packets: self.reply_packets + other.reply_packets,
+            reply_bytes: self.reply_bytes + other.reply_bytes,
+            second_chances: self.second_chances + other.second_chances,
+            rebuilt: self.rebuilt + other.rebuilt,
+        }
+    }
+}
+
 const _: () = assert!(size_of::<ServiceStats>() == 64);

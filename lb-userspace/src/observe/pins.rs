@@ -164,7 +164,9 @@ impl Pins {
     pub fn stats(&self, snapshot: &Snapshot) -> Result<BTreeMap<u16, ServiceStats>, ObserveError> {
         let indices = || snapshot.services.keys().copied();
         let stats = self.pins.per_cpu::<ServiceStats>("STATS", indices().map(u32::from))?;
-        let sums = stats.iter().map(|cpus| cpus.iter().fold(ServiceStats::default(), add_stats));
+        let sums = stats
+            .iter()
+            .map(|cpus| cpus.iter().copied().fold(ServiceStats::default(), ServiceStats::plus));
         Ok(indices().zip(sums).collect())
     }
 
@@ -240,19 +242,6 @@ impl Pins {
             "VIPFLOWS" => pins.entries::<VipFlowKey<V4>, VipFlowValue<V4>>("VIPFLOWS")?.len(),
             _ => return Ok(None),
         }))
-    }
-}
-
-fn add_stats(sum: ServiceStats, cpu: &ServiceStats) -> ServiceStats {
-    ServiceStats {
-        entry_packets: sum.entry_packets + cpu.entry_packets,
-        entry_bytes: sum.entry_bytes + cpu.entry_bytes,
-        entry_flows: sum.entry_flows + cpu.entry_flows,
-        home_packets: sum.home_packets + cpu.home_packets,
-        reply_packets: sum.reply_packets + cpu.reply_packets,
-        reply_bytes: sum.reply_bytes + cpu.reply_bytes,
-        second_chances: sum.second_chances + cpu.second_chances,
-        rebuilt: sum.rebuilt + cpu.rebuilt,
     }
 }
 

@@ -137,16 +137,7 @@ impl Maps<'_> {
 
     fn stats(&self, service: u16) -> ServiceStats {
         let values = self.per_cpu::<ServiceStats>("STATS", service.into());
-        values.iter().fold(ServiceStats::default(), |sum, cpu| ServiceStats {
-            entry_packets: sum.entry_packets + cpu.entry_packets,
-            entry_bytes: sum.entry_bytes + cpu.entry_bytes,
-            entry_flows: sum.entry_flows + cpu.entry_flows,
-            home_packets: sum.home_packets + cpu.home_packets,
-            reply_packets: sum.reply_packets + cpu.reply_packets,
-            reply_bytes: sum.reply_bytes + cpu.reply_bytes,
-            second_chances: sum.second_chances + cpu.second_chances,
-            rebuilt: sum.rebuilt + cpu.rebuilt,
-        })
+        values.iter().copied().fold(ServiceStats::default(), ServiceStats::plus)
     }
 
     fn drops(&self) -> StdHashMap<Reason, u64> {

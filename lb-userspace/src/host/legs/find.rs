@@ -71,9 +71,20 @@ fn is_leg(link: &Link) -> bool {
 
 /// Whether an interface name has the form of ours.
 pub(super) fn is_leg_name(name: &str) -> bool {
+    has_form(name, PREFIX)
+}
+
+/// Whether an interface name is one that [`hashed`] gives with that prefix.
+pub(in crate::host) fn has_form(name: &str, prefix: &str) -> bool {
     let is_hex =
         |digits: &str| digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    name.strip_prefix(PREFIX).is_some_and(is_hex)
+    name.strip_prefix(prefix).is_some_and(is_hex)
+}
+
+/// An interface name for an owner of any length: the prefix and hex digits of the owner's hash, since
+/// an interface name has room for 15 bytes only.
+pub(in crate::host) fn hashed(prefix: &str, owner: &str) -> String {
+    format!("{prefix}{:0DIGITS$x}", lb_common::hash::name_hash(0, owner.as_bytes()) >> 24)
 }
 
 #[cfg(test)]

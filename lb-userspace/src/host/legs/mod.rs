@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use lb_common::addr::Mac;
 
 pub use find::FoundLeg;
-pub(super) use find::{ALIAS, PREFIX};
+pub(super) use find::{ALIAS, PREFIX, has_form, hashed};
 
 use super::{Netlink, Result};
 use crate::model::{Netns, Subnet};
@@ -117,12 +117,10 @@ impl Legs {
     }
 }
 
-/// Name of the node's end of a task's leg: `slb` and ten hex digits of the name's hash, since an
-/// interface name has room for 15 bytes only.
+/// Name of the node's end of a task's leg: `slb` and ten hex digits of the name's hash.
 #[must_use]
 pub fn host_ifname(task: &str) -> String {
-    let digits = lb_common::hash::name_hash(0, task.as_bytes()) >> 24;
-    format!("{}{digits:010x}", PREFIX)
+    hashed(PREFIX, task)
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 
 use lb_common::{addr::Mac, hash::name_hash};
 
-use crate::host::{legs::ALIAS, netlink::Link};
+use crate::host::{
+    legs::{ALIAS, has_form, hashed},
+    netlink::Link,
+};
 
 /// Names of overlay legs' node ends start with this; nothing that matches gateway legs matches it.
 const PREFIX: &str = "slo";
 /// Names of their task ends start with this.
 const TASK_PREFIX: &str = "ov-";
-/// Hex digits after the prefix of a node end.
-const DIGITS: usize = 10;
 /// Longest name of an interface, bytes (IFNAMSIZ less the final zero).
 const MAX_NAME: usize = 15;
 /// Hex digits that a cut name ends with.
@@ -28,7 +29,7 @@ pub struct Owner {
 /// Name of the node's end: `slo` and ten hex digits of the hash of `TASK@NETWORK`.
 #[must_use]
 pub fn node_ifname(owner: &Owner) -> String {
-    format!("{PREFIX}{:010x}", hash(owner) >> 24)
+    hashed(PREFIX, &text(owner))
 }
 
 /// Ethernet address of the node's end. Nobody in the network sends to it, so that the node's own
@@ -74,10 +75,8 @@ pub(super) fn other_owner(link: &Link, wanted: &Owner) -> Option<String> {
 
 /// Whether an interface is an overlay leg's node end, finished or not.
 pub(super) fn is_leg(link: &Link) -> bool {
-    let is_hex =
-        |digits: &str| digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let alias_is_ours = link.alias.is_none() || owner(link).is_some();
-    link.kind == "veth" && link.name.strip_prefix(PREFIX).is_some_and(is_hex) && alias_is_ours
+    link.kind == "veth" && has_form(&link.name, PREFIX) && alias_is_ours
 }
 
 fn text(owner: &Owner) -> String {
