@@ -32,7 +32,9 @@ pub struct Backend {
     pub generation: u8,
     /// Zero.
     pub reserved: u16,
-    /// Of a service that is a virtual IP, the task's address in its network; else zeros.
+    /// Of a service that is a virtual IP, the task's address in its network; of any other, the task's
+    /// address in Docker's ingress network where its node runs no agent and only that network leads
+    /// there; else zeros.
     pub addr: V4,
     /// Zero.
     pub reserved2: u32,

@@ -24,6 +24,9 @@ pub const fn overlay_leg_index(ifindex: u32) -> u32 {
 ///
 /// A network with several subnets has one VNI each. Every endpoint of it is entered under every one
 /// of them, so that the VNI of a frame, or of a leg, finds all that it may reach with one look-up.
+/// Beside Docker, where no two networks share an address and programs sit in the engine's own
+/// namespaces, all of them are entered under [`ANY_VNI`] alone: an interface index tells no network there.
+///
 /// The address 0.0.0.0 under a VNI says that the VNI is known ([`ENDPOINT_NETWORK`]); under the
 /// mesh's, which no network has, that the cluster has networks at all.
 #[repr(C)]
@@ -34,6 +37,9 @@ pub struct EndpointKey<A: Address> {
     /// The address.
     pub addr: A,
 }
+
+/// [`EndpointKey::vni`] and [`VipFlowKey::vni`] beside Docker.
+pub const ANY_VNI: u32 = 0;
 
 /// [`Endpoint::kind`]: a task.
 pub const ENDPOINT_TASK: u8 = 1;
@@ -91,7 +97,7 @@ pub struct OverlayLeg {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VipFlowKey<A: Address> {
-    /// VNI of the client's subnet.
+    /// VNI of the client's subnet; [`ANY_VNI`] beside Docker.
     pub vni: u32,
     /// The client's address.
     pub client: A,

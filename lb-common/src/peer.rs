@@ -10,6 +10,8 @@ pub const PEERS_LEN: u32 = 1024;
 pub const PEER_PRESENT: u16 = 1;
 /// [`Peer::flags`]: `dst_mac`, `src_mac` and `ifindex` are valid.
 pub const PEER_RESOLVED: u16 = 2;
+/// [`Peer::flags`]: the node runs no agent; its tasks are reached through Docker's ingress network.
+pub const PEER_INGRESS: u16 = 4;
 
 /// A node of the cluster and how to reach it.
 ///

@@ -13,6 +13,9 @@ pub const SCHEDULER_RR: u8 = 2;
 pub const FLAG_CLIENT_IP: u8 = 1;
 /// [`Service::flags`]: replies leave the home node straight to the client (`return = "direct"`).
 pub const FLAG_DIRECT: u8 = 2;
+/// [`Service::flags`]: beside Docker, some backends run on nodes without agent and are reached by full
+/// NAT through the ingress network: flows may have entries in `SNAT_OUT`.
+pub const FLAG_INGRESS: u8 = 4;
 
 /// A range in a flat map: first element, log2 of the length, generation.
 ///

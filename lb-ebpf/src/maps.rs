@@ -110,6 +110,15 @@ pub static GATEWAY_ADDR: Global<V4> = Global::new([0; 4]);
 /// Netmask of the gateway subnet.
 #[unsafe(no_mangle)]
 pub static GATEWAY_MASK: Global<V4> = Global::new([255; 4]);
+/// Not 0: a Docker Engine keeps legs and networks here.
+#[unsafe(no_mangle)]
+pub static BESIDE_DOCKER: Global<u32> = Global::new(0);
+/// VNI of Docker's ingress network; 0: none that may carry anything of ours.
+#[unsafe(no_mangle)]
+pub static INGRESS_VNI: Global<u32> = Global::new(0);
+/// The node's own address in it.
+#[unsafe(no_mangle)]
+pub static INGRESS_ADDR: Global<V4> = Global::new([0; 4]);
 /// Cookie of the node's network namespace: cgroup programs see every namespace's sockets.
 #[unsafe(no_mangle)]
 pub static NETNS_COOKIE: Global<u64> = Global::new(0);

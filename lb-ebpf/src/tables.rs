@@ -44,6 +44,13 @@ pub trait Tables {
     fn gateway_addr(&self) -> V4;
     /// Netmask of the gateway subnet.
     fn gateway_mask(&self) -> V4;
+    /// Whether a Docker Engine keeps legs, networks and its own tunnel on this node: what is not ours
+    /// is its business, also on legs.
+    fn is_beside_docker(&self) -> bool;
+    /// VNI of Docker's ingress network; 0: none that may carry anything of ours.
+    fn ingress_vni(&self) -> u32;
+    /// The node's own address in it.
+    fn ingress_addr(&self) -> V4;
 
     /// Element of `PORTS`.
     fn port(&self, index: u32) -> Option<PublishedPort>;

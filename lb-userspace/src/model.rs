@@ -25,6 +25,61 @@ pub struct DesiredState {
     pub services: Vec<Service>,
     /// How tasks' names are resolved.
     pub dns: Dns,
+    /// Who makes legs, networks and names.
+    pub shape: Shape,
+}
+
+/// Who makes interfaces, networks and names on a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// swarmlb does.
+    #[default]
+    Standalone,
+    /// A Docker Engine does; swarmlb finds what it made and adds what balances.
+    BesideDocker(DockerNode),
+}
+
+/// What a Docker Engine made on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerNode {
+    /// Where the engine keeps the files that name its network namespaces: `netns` in its exec-root.
+    /// Overlay networks have one here (`1-` and ten letters of the network's id), and so has each
+    /// container (twelve letters of its sandbox's id).
+    pub netns_dir: PathBuf,
+    /// Name of the bridge that gateway legs are ports of, `docker_gwbridge` as a rule; its subnet is
+    /// [`Cluster::gateway`].
+    pub bridge: String,
+    /// The gateway legs of all containers here, those that belong to no service among them.
+    pub legs: Vec<DockerLeg>,
+    /// This node's place in Docker's ingress network; `None`: it has none, or the network is
+    /// encrypted and must not carry anything of ours.
+    pub ingress: Option<IngressSeat>,
+}
+
+/// A container's interface on the gateway bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerLeg {
+    /// Name of the task that the container is, if it is one.
+    pub task: Option<String>,
+    /// The container's id.
+    pub container: String,
+    /// Its address on the bridge.
+    pub addr: Ipv4Addr,
+    /// Its Ethernet address there.
+    pub mac: Mac,
+    /// Its namespace.
+    pub netns: Netns,
+}
+
+/// A node's place in Docker's ingress network, from which it reaches tasks of nodes that run no agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngressSeat {
+    /// Name of the network in [`Task::addresses`].
+    pub network: String,
+    /// Its VNI.
+    pub vni: u32,
+    /// The node's own address in it, that of Docker's `ingress-sbox`.
+    pub addr: Ipv4Addr,
 }
 
 /// Where tasks find their resolver: the address that Docker's tasks know.
@@ -92,6 +147,18 @@ pub struct Node {
     pub address: Ipv4Addr,
     /// Interfaces that get the XDP program; empty: the one that carries `address`.
     pub interfaces: Vec<String>,
+    /// How published ports reach its tasks.
+    pub reach: Reach,
+}
+
+/// How published ports reach the tasks of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// By the mesh: an agent runs there, and the task sees the client's address.
+    #[default]
+    Mesh,
+    /// No agent runs there: by full NAT through Docker's ingress network.
+    Ingress,
 }
 
 /// An overlay network.
@@ -107,6 +174,9 @@ pub struct Network {
     pub internal: bool,
     /// Largest IP packet between its tasks, bytes; left out, what the tunnel carries.
     pub mtu: Option<u16>,
+    /// Beside Docker, the file that names the network's namespace on this node, where there is one;
+    /// the tasks' node ends lie in it.
+    pub namespace: Option<PathBuf>,
 }
 
 /// One subnet of a network, with a VNI of its own (moby allocates one per IPv4 subnet).
@@ -150,7 +220,7 @@ pub enum ReturnMode {
 }
 
 /// Transport protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Protocol {
     /// TCP.
     Tcp,

@@ -94,6 +94,21 @@ impl Tables for Kernel {
     }
 
     #[inline(always)]
+    fn is_beside_docker(&self) -> bool {
+        maps::BESIDE_DOCKER.load() != 0
+    }
+
+    #[inline(always)]
+    fn ingress_vni(&self) -> u32 {
+        maps::INGRESS_VNI.load()
+    }
+
+    #[inline(always)]
+    fn ingress_addr(&self) -> V4 {
+        maps::INGRESS_ADDR.load()
+    }
+
+    #[inline(always)]
     fn port(&self, index: u32) -> Option<PublishedPort> {
         maps::PORTS.get(index).copied()
     }

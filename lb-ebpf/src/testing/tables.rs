@@ -57,6 +57,12 @@ pub struct World {
     pub gateway_addr: V4,
     /// Netmask of the gateway subnet.
     pub gateway_mask: V4,
+    /// Whether a Docker Engine keeps legs and networks.
+    pub beside_docker: bool,
+    /// VNI of Docker's ingress network; 0: none.
+    pub ingress_vni: u32,
+    /// The node's own address in it.
+    pub ingress_addr: V4,
     /// Interface index of the NIC.
     pub nic: u32,
     /// `PORTS`.
@@ -151,6 +157,18 @@ impl Tables for World {
 
     fn gateway_mask(&self) -> V4 {
         self.gateway_mask
+    }
+
+    fn is_beside_docker(&self) -> bool {
+        self.beside_docker
+    }
+
+    fn ingress_vni(&self) -> u32 {
+        self.ingress_vni
+    }
+
+    fn ingress_addr(&self) -> V4 {
+        self.ingress_addr
     }
 
     fn port(&self, index: u32) -> Option<PublishedPort> {

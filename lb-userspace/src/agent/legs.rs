@@ -104,6 +104,7 @@ mod tests {
             further: Vec::new(),
             internal,
             mtu: None,
+            namespace: None,
         };
         desired.networks = vec![network(true)];
         desired.services[0].networks = vec!["back".into()];

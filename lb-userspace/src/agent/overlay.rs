@@ -185,6 +185,7 @@ mod tests {
             further: vec![part(4097, 21)],
             internal: false,
             mtu: None,
+            namespace: None,
         }];
         let service = &mut desired.services[0];
         service.networks = vec!["front".into()];

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::model::{
     Cluster, DesiredState, Dns, EndpointMode, Netns, Protocol, Publish, PublishMode, ReturnMode,
-    Scheduler, Service, Subnet, Task,
+    Scheduler, Service, Shape, Subnet, Task,
 };
 
 /// One service `web`, TCP port 80, with these tasks, each with the name of its node.
@@ -32,6 +32,7 @@ pub(super) fn desired(tasks: &[(&str, &str)]) -> DesiredState {
             hold_ms: 300,
         },
         dns: Dns::default(),
+        shape: Shape::Standalone,
         nodes: Vec::new(),
         networks: Vec::new(),
         services: vec![Service {

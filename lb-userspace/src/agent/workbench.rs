@@ -27,7 +27,7 @@ use crate::{
         overlay::{OverlayLegs, OverlaySpec},
         ports::Ports,
     },
-    model::{DesiredState, Node},
+    model::{DesiredState, Node, Shape},
     observe,
 };
 
@@ -209,6 +209,10 @@ fn node_of<'a>(desired: &'a DesiredState, options: &Options) -> Result<&'a Node,
 
 fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {
     let cluster = &desired.cluster;
+    let (beside_docker, seat) = match &desired.shape {
+        Shape::Standalone => (0, None),
+        Shape::BesideDocker(docker) => (1, docker.ingress.as_ref()),
+    };
     Ok(Globals {
         node_addr: node.address.octets(),
         vxlan_port: cluster.vxlan_port,
@@ -216,6 +220,9 @@ fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {
         hash_key: cluster.hash_key,
         gateway_addr: cluster.gateway.gateway().octets(),
         gateway_mask: cluster.gateway.mask(),
+        beside_docker,
+        ingress_vni: seat.map_or(0, |seat| seat.vni),
+        ingress_addr: seat.map_or([0; 4], |seat| seat.addr.octets()),
         netns_cookie: netns::cookie()?,
     })
 }

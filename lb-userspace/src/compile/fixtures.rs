@@ -9,8 +9,8 @@ use lb_common::{
 
 use super::BackendContents;
 use crate::model::{
-    Cluster, DesiredState, Dns, EndpointMode, Netns, Network, NetworkSubnet, Node, ReturnMode,
-    Scheduler, Service, Subnet, Task,
+    Cluster, DesiredState, Dns, EndpointMode, Netns, Network, NetworkSubnet, Node, Reach,
+    ReturnMode, Scheduler, Service, Shape, Subnet, Task,
 };
 
 pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
@@ -18,6 +18,7 @@ pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
         name: format!("n{last}"),
         address: Ipv4Addr::new(198, 18, 0, last),
         interfaces: Vec::new(),
+        reach: Reach::Mesh,
     };
     let cluster = Cluster {
         vxlan_port: 4789,
@@ -32,6 +33,7 @@ pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
         networks: networks(),
         services,
         dns: Dns::default(),
+        shape: Shape::Standalone,
     }
 }
 
@@ -67,6 +69,7 @@ pub(super) fn networks() -> Vec<Network> {
         further,
         internal,
         mtu: None,
+        namespace: None,
     };
     vec![
         network("front", part(4096, 20, 0), vec![part(4097, 20, 1)], false),

@@ -18,6 +18,12 @@ pub struct Globals {
     pub gateway_addr: V4,
     /// Netmask of the gateway subnet.
     pub gateway_mask: V4,
+    /// Not 0: a Docker Engine keeps legs and networks on this node.
+    pub beside_docker: u32,
+    /// VNI of Docker's ingress network; 0: none that may carry anything of ours.
+    pub ingress_vni: u32,
+    /// The node's own address in it.
+    pub ingress_addr: V4,
     /// Cookie of the node's network namespace (`SO_NETNS_COOKIE`).
     pub netns_cookie: u64,
 }
@@ -32,6 +38,9 @@ impl Globals {
             .override_global("HASH_KEY", &self.hash_key, true)
             .override_global("GATEWAY_ADDR", &self.gateway_addr, true)
             .override_global("GATEWAY_MASK", &self.gateway_mask, true)
+            .override_global("BESIDE_DOCKER", &self.beside_docker, false)
+            .override_global("INGRESS_VNI", &self.ingress_vni, false)
+            .override_global("INGRESS_ADDR", &self.ingress_addr, false)
             .override_global("NETNS_COOKIE", &self.netns_cookie, true);
     }
 }

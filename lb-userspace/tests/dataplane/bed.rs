@@ -24,6 +24,9 @@ pub(crate) const GLOBALS: Globals = Globals {
     hash_key: 1,
     gateway_addr: [10, 231, 0, 1],
     gateway_mask: [255, 255, 0, 0],
+    beside_docker: 0,
+    ingress_vni: 0,
+    ingress_addr: [0; 4],
     netns_cookie: 0,
 };
 

@@ -54,6 +54,7 @@ impl Loaded {
     /// Loads the embedded object with the constants of `world`.
     pub(crate) fn new(world: &World, interfaces: &Interfaces) -> Self {
         let bytes = Object::Embedded.bytes().expect("the object");
+        let beside_docker = u32::from(world.beside_docker);
         let mut ebpf = EbpfLoader::new()
             .override_global("NODE_ADDR", &world.node_addr, true)
             .override_global("VXLAN_PORT", &world.vxlan_port, true)
@@ -61,6 +62,9 @@ impl Loaded {
             .override_global("HASH_KEY", &world.hash_key, true)
             .override_global("GATEWAY_ADDR", &world.gateway_addr, true)
             .override_global("GATEWAY_MASK", &world.gateway_mask, true)
+            .override_global("BESIDE_DOCKER", &beside_docker, false)
+            .override_global("INGRESS_VNI", &world.ingress_vni, false)
+            .override_global("INGRESS_ADDR", &world.ingress_addr, false)
             .load(&bytes)
             .expect("a loadable object");
         xdp(&mut ebpf).load().expect("xdp_node");

@@ -12,7 +12,7 @@ use super::{
     subnets,
 };
 use crate::{
-    model::{Cluster, DesiredState, Node, Publish, Service, Task},
+    model::{Cluster, DesiredState, Node, Publish, Reach, Service, Shape, Task},
     source::derive,
 };
 
@@ -39,6 +39,7 @@ pub(super) fn state(
         networks: networks.into_iter().map(|resolved| resolved.network).collect(),
         services,
         dns: file.dns.clone(),
+        shape: Shape::Standalone,
     }
 }
 
@@ -97,6 +98,7 @@ fn node(entry: &NodeEntry) -> Option<Node> {
         name: entry.name.value.clone(),
         address: entry.address.as_ref()?.value,
         interfaces: entry.interfaces.iter().map(|interface| interface.value.clone()).collect(),
+        reach: Reach::Mesh,
     })
 }
 

@@ -52,6 +52,7 @@ fn one(entry: &NetworkEntry, report: &mut Report) -> Option<Resolved> {
         further: further.to_vec(),
         internal: entry.internal,
         mtu: entry.mtu,
+        namespace: None,
     };
     Some(Resolved { network, places, pool })
 }

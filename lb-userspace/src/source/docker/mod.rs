@@ -1,0 +1,86 @@
+//! Membership from a Docker Engine in a Swarm: the engine's API, or on workers the managers' agents and
+//! the gossip, give facts (`facts`); facts give the desired state.
+pub mod facts;
+
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{model::DesiredState, source::Warning};
+
+/// TCP port on which agents of managers publish to the other nodes, beside the gossip's 7946.
+pub const AGENT_PORT: u16 = 7950;
+
+/// How long a node counts as having an agent after the last word of it: longer than a restart or an
+/// upgrade of the agent takes, since its data plane goes on without it.
+pub const AGENT_LEASE: Duration = Duration::from_secs(60);
+
+/// What an operator may choose about a Docker source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerOptions {
+    /// The engine's socket, `unix:///...`.
+    pub host: String,
+    /// The engine's exec-root; left out, `/var/run/docker`.
+    pub exec_root: PathBuf,
+    /// The engine's data-root, with the node's certificates; left out, what the engine says.
+    pub data_root: Option<PathBuf>,
+    /// Directory of the agent's own files: the last facts are kept there.
+    pub state_dir: PathBuf,
+    /// Interfaces that get the XDP program; empty: the one that carries the data-path address.
+    pub interfaces: Vec<String>,
+    /// TCP port of the agents of managers, the same on all nodes.
+    pub agent_port: u16,
+    /// VNI of the mesh's forward frames, below 4096.
+    pub mesh_vni: u32,
+    /// Which services are taken over.
+    pub take_over: TakeOver,
+}
+
+/// Which services are balanced by swarmlb.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TakeOver {
+    /// All where the kernel has no IPVS; where it has, those labelled `swarmlb.enable=true`.
+    #[default]
+    Auto,
+    /// All but those labelled `swarmlb.enable=false`.
+    All,
+    /// Only those labelled `swarmlb.enable=true`.
+    Labelled,
+}
+
+/// What a Docker source has to say at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What the node should be.
+    pub desired: DesiredState,
+    /// Name of this node in it.
+    pub here: String,
+    /// What is allowed and may surprise, and what is not served: told once, shown in `status` and
+    /// `service inspect`.
+    pub warnings: Vec<Warning>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a reading comes from, for `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// This node is a manager.
+    pub is_manager: bool,
+    /// The engine answers.
+    pub engine_answers: bool,
+    /// On a worker, the manager whose agent is being heard, as `ADDRESS:PORT`.
+    pub manager: Option<String>,
+    /// Facts about the Swarm come from the gossip alone: protocols, labels and stopping tasks are as
+    /// they were when a manager was last heard.
+    pub is_gossip: bool,
+}
+
+/// What an agent tells the managers' agents about its node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The node's data-path address.
+    pub address: Ipv4Addr,
+    /// Its own address in the ingress network.
+    pub ingress_addr: Option<Ipv4Addr>,
+}
