@@ -174,8 +174,9 @@ pub struct Network {
     pub internal: bool,
     /// Largest IP packet between its tasks, bytes; left out, what the tunnel carries.
     pub mtu: Option<u16>,
-    /// Beside Docker, the file that names the network's namespace on this node, where there is one;
-    /// the tasks' node ends lie in it.
+    /// Beside Docker, the file that names the network's namespace on this node as soon as a task is in
+    /// it, whether or not that is there yet; the tasks' node ends lie in it. `None`: Docker balances
+    /// nothing there, as in its ingress network.
     pub namespace: Option<PathBuf>,
 }
 

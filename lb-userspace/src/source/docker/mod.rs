@@ -2,9 +2,10 @@
 //! the gossip, give facts (`facts`); facts give the desired state.
 pub mod facts;
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::{model::DesiredState, source::Warning};
 
@@ -61,6 +62,10 @@ pub struct Reading {
     /// Where it comes from.
     pub origin: Origin,
 }
+
+/// Readings as they come, the newest one kept; `None` until there is a first. A source lives as long as
+/// somebody holds this.
+pub type Readings = watch::Receiver<Option<Arc<Reading>>>;
 
 /// Where a reading comes from, for `status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
