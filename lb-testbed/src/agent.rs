@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 
-use crate::{cluster::Cluster, process::Process};
+use crate::{cluster::Cluster, process::Process, topology::Host};
 
 /// How long an agent may take to load its programs or to apply a file, also on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -68,7 +68,12 @@ impl Cluster {
     /// # Errors
     /// It ends, refuses the file, or is not ready in time; the message shows its log.
     pub fn start_agent(&self, node: &str) -> Result<Process> {
-        let process = self.spawn_in(&self.node(node).ns, self.agent_command(node)?)?;
+        self.start_agent_by(node, self.agent_command(node)?)
+    }
+
+    /// Starts the agent of a node by a command and waits until it is ready.
+    pub(crate) fn start_agent_by(&self, node: &str, command: Command) -> Result<Process> {
+        let process = self.spawn_in(&self.node(node).ns, command)?;
         self.agents.lock().insert(node.to_owned(), process.clone());
         expect_ready(&process, 0)?;
         Ok(process)
@@ -79,10 +84,16 @@ impl Cluster {
     /// # Errors
     /// As [`Self::start_agent`].
     pub fn start_agents(&self) -> Result<()> {
+        let command = |node: &Host| Ok((node.name.clone(), self.agent_command(&node.name)?));
+        self.start_agents_by(self.nodes().iter().map(command).collect::<Result<_>>()?)
+    }
+
+    /// Starts agents by node and command, and waits until all are ready.
+    pub(crate) fn start_agents_by(&self, commands: Vec<(String, Command)>) -> Result<()> {
         let mut started = Vec::new();
-        for node in self.nodes() {
-            let process = self.spawn_in(&node.ns, self.agent_command(&node.name)?)?;
-            self.agents.lock().insert(node.name.clone(), process.clone());
+        for (node, command) in commands {
+            let process = self.spawn_in(&self.node(&node).ns, command)?;
+            self.agents.lock().insert(node, process.clone());
             started.push(process);
         }
         started.iter().try_for_each(|process| expect_ready(process, 0).map(drop))
@@ -97,11 +108,17 @@ impl Cluster {
         let mut command = self.swarmlb_command()?;
         command.arg("agent").arg("--config").arg(self.config_path());
         command.args(["--node", node]).arg("--pin-root").arg(self.pin_root(node));
-        command.arg("--state-dir").arg(self.dir().join(format!("state-{node}")));
+        command.arg("--state-dir").arg(self.state_dir(node));
         if let Some(object) = &self.binaries.object {
             command.arg("--object").arg(object);
         }
         Ok(command)
+    }
+
+    /// Directory of a node's agent for what it keeps.
+    #[must_use]
+    pub fn state_dir(&self, node: &str) -> PathBuf {
+        self.dir().join(format!("state-{node}"))
     }
 
     /// A command that starts with the `swarmlb` binary.

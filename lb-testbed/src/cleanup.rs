@@ -1,5 +1,5 @@
 //! Removal of a cluster by nothing but its prefix, so that a later process can clean up after one
-//! that died: pins, processes, namespaces, files.
+//! that died: pins, processes, containers, namespaces, files.
 
 use std::{
     collections::BTreeSet,
@@ -18,6 +18,7 @@ use nix::{
 use crate::{
     ip,
     names::{BPFFS_DIR, NETNS_DIR, NETNS_ETC_DIR, Prefix},
+    swarm::remains,
     wait::eventually,
 };
 
@@ -55,6 +56,7 @@ pub fn remove(prefix: &Prefix) -> Result<()> {
     let namespaces: Vec<String> = names_in(NETNS_DIR)?.into_iter().filter(|n| mine(n)).collect();
     // Processes first, so that none makes pins again; namespaces last, as nothing names them then.
     kill_inside(&namespaces)?;
+    remains::remove(prefix)?;
     for dir in [BPFFS_DIR, NETNS_ETC_DIR] {
         for name in names_in(dir)?.into_iter().filter(|name| mine(name)) {
             remove_tree(&Path::new(dir).join(name))?;
@@ -68,13 +70,13 @@ pub fn remove(prefix: &Prefix) -> Result<()> {
 }
 
 /// Everything a cluster of that prefix has left: namespaces, their files of /etc, pin
-/// roots, directories. For tests.
+/// roots, directories, cgroups. For tests.
 ///
 /// # Errors
 /// A directory cannot be listed.
 pub fn leftovers(prefix: &Prefix) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for dir in places() {
+    for dir in places()? {
         let names = names_in(&dir)?.into_iter();
         let mine = names.filter(|name| Prefix::of(name).as_ref() == Some(prefix));
         found.extend(mine.map(|name| dir.join(name)));
@@ -99,30 +101,33 @@ pub fn processes_inside(namespaces: &[String]) -> Result<Vec<i32>> {
 
 /// Kills what runs inside and waits until it is gone (or a zombie, which is in no namespace).
 fn kill_inside(namespaces: &[String]) -> Result<()> {
-    let pids = if namespaces.is_empty() { Vec::new() } else { processes_inside(namespaces)? };
-    if pids.is_empty() {
+    if namespaces.is_empty() {
         return Ok(());
     }
-    for pid in pids {
-        // Gone in the meantime is as good.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-    }
     eventually(Duration::from_secs(60), "end of the cluster's processes", || {
-        processes_inside(namespaces).is_ok_and(|pids| pids.is_empty())
+        let Ok(pids) = processes_inside(namespaces) else { return false };
+        for pid in &pids {
+            // Gone in the meantime is as good; a new one may have come.
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        pids.is_empty()
     })
 }
 
 fn existing() -> Result<BTreeSet<Prefix>> {
     let mut prefixes = BTreeSet::new();
-    for dir in places() {
+    for dir in places()? {
         prefixes.extend(names_in(dir)?.iter().filter_map(|name| Prefix::of(name)));
     }
     Ok(prefixes)
 }
 
 /// The directories in which clusters leave names.
-fn places() -> [PathBuf; 4] {
-    [NETNS_DIR.into(), NETNS_ETC_DIR.into(), BPFFS_DIR.into(), std::env::temp_dir()]
+fn places() -> Result<Vec<PathBuf>> {
+    let mut places = remains::cgroup_roots()?;
+    places.extend([NETNS_DIR, NETNS_ETC_DIR, BPFFS_DIR].map(PathBuf::from));
+    places.push(std::env::temp_dir());
+    Ok(places)
 }
 
 fn is_alive(prefix: &Prefix) -> bool {

@@ -1,7 +1,8 @@
 //! A cluster of nodes in network namespaces on one machine, for the demo, the scenario tests and
 //! the benchmarks: a [`Cluster`] with its agents, real servers in its tasks, and real clients.
 //!
-//! Start at [`Cluster::builder`]. Everything a cluster makes carries its prefix and goes with it.
+//! Start at [`Cluster::builder`], or at [`Swarm::up`] for one whose nodes are real Docker Engines.
+//! Everything a cluster makes carries its prefix and goes with it.
 
 mod agent;
 mod answer;
@@ -31,6 +32,7 @@ mod session;
 mod snapshot;
 mod spawn;
 mod spread;
+mod swarm;
 mod topology;
 mod wait;
 pub mod whoami;
@@ -55,5 +57,6 @@ pub use server::{Seen, Server};
 pub use session::{Session, Sessions, TcpSession, UdpSession};
 pub use snapshot::Snapshot;
 pub use spread::{ChiSquared, chi_squared};
+pub use swarm::{Engine, Swarm, SwarmTask};
 pub use topology::Host;
 pub use wait::{eventually, eventually_some};

@@ -42,9 +42,9 @@ enum Verb {
     },
     /// Serve HTTP and UDP and say who asks; SIGTERM finishes what was accepted.
     Whoami {
-        /// Task name in the answers.
+        /// Task name in the answers; left out, the hostname.
         #[arg(long)]
-        name: String,
+        name: Option<String>,
         /// Port, TCP and UDP; may be repeated.
         #[arg(long = "port", required = true)]
         ports: Vec<u16>,
@@ -54,9 +54,9 @@ enum Verb {
     },
     /// Serve HTTP pages that come from a database known by name, and say which replica answered.
     MongoExpress {
-        /// Task name in the answers.
+        /// Task name in the answers; left out, the hostname.
         #[arg(long)]
-        name: String,
+        name: Option<String>,
         /// TCP port.
         #[arg(long, default_value_t = 8081)]
         port: u16,
@@ -86,10 +86,11 @@ fn main() -> Result<()> {
             up(if router { builder.client_behind_router() } else { builder }, keep)
         }
         Verb::Whoami { name, ports, log } => {
-            let config = whoami::Whoami { name, ports, log };
+            let config = whoami::Whoami { name: name_or_host(name)?, ports, log };
             serve(|stop| whoami::serve(config, stop, say_ready))
         }
         Verb::MongoExpress { name, port, database, database_port, log } => {
+            let name = name_or_host(name)?;
             let config = MongoExpress { name, port, database, database_port, log };
             serve(|stop| mongo_express::serve(config, stop, say_ready))
         }
@@ -99,6 +100,12 @@ fn main() -> Result<()> {
         }
         Verb::Sweep => Cluster::sweep(),
     }
+}
+
+/// The given name, or that of the host, as a container has one of its own.
+fn name_or_host(name: Option<String>) -> Result<String> {
+    let host = || Ok(nix::unistd::gethostname()?.to_string_lossy().into_owned());
+    name.map_or_else(host, Ok)
 }
 
 fn up(builder: ClusterBuilder, keep: bool) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Network namespaces named under `/run/netns`, and closures that run inside one.
+//! Network namespaces, named under `/run/netns` or elsewhere, and closures that run inside one.
 
 use std::{fs::File, path::PathBuf, thread};
 
@@ -11,13 +11,21 @@ use crate::names::{NETNS_DIR, NETNS_ETC_DIR};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ns {
     name: String,
+    path: PathBuf,
 }
 
 impl Ns {
     /// The namespace of that name under `/run/netns`, whether it exists yet or not.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into() }
+        let name = name.into();
+        Self { path: PathBuf::from(NETNS_DIR).join(&name), name }
+    }
+
+    /// The namespace behind a file somewhere else, such as a container's, under a name for messages.
+    #[must_use]
+    pub fn at(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self { name: name.into(), path: path.into() }
     }
 
     /// Name as `ip netns` shows it.
@@ -29,7 +37,7 @@ impl Ns {
     /// File that stands for the namespace.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        PathBuf::from(NETNS_DIR).join(&self.name)
+        self.path.clone()
     }
 
     /// The file that `ip netns exec`, and every process that a cluster starts here, has in place of
@@ -44,8 +52,8 @@ impl Ns {
     /// # Errors
     /// The namespace does not exist.
     pub(crate) fn open(&self) -> Result<File> {
-        let path = self.path();
-        File::open(&path).with_context(|| format!("no network namespace {}", path.display()))
+        let path = &self.path;
+        File::open(path).with_context(|| format!("no network namespace {}", path.display()))
     }
 }
 

@@ -82,6 +82,8 @@ fn packages(found: &Found) -> Vec<Step> {
     if wanted.is_empty() {
         return Vec::new();
     }
+    // Neighbours in the list may come from one package.
+    wanted.dedup();
     // `--no-remove`: rather stop than take away a package that is in the way.
     let flags = ["apt-get", "install", "--yes", "--no-install-recommends", "--no-remove"];
     let install = Step::new(reasons.join("; "), &[&flags[..], &wanted].concat());

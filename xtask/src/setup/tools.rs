@@ -18,7 +18,7 @@ pub(super) struct Tool {
 }
 
 /// All of them.
-pub(super) const TOOLS: [Tool; 9] = [
+pub(super) const TOOLS: [Tool; 12] = [
     Tool {
         command: "ip",
         package: "iproute2",
@@ -39,6 +39,13 @@ pub(super) const TOOLS: [Tool; 9] = [
         reason: "sets nodes up in tests as distributions do",
     },
     Tool { command: "ping", package: "iputils-ping", reason: "shows that legs carry packets" },
+    Tool {
+        command: "dockerd",
+        package: "docker.io",
+        reason: "the engines of a real Swarm in tests",
+    },
+    Tool { command: "docker", package: "docker.io", reason: "makes that Swarm and its services" },
+    Tool { command: "iptables", package: "iptables", reason: "Docker Engines need it" },
     Tool { command: "tcpdump", package: "tcpdump", reason: "shows what the underlay carries" },
 ];
 
