@@ -1,5 +1,5 @@
-//! What becomes of a frame in an overlay network. Comes from `decide::{overlay, arp}`, carried out by
-//! `kernel::overlay`. A flat record, for the same reason as [`crate::verdict::Verdict`].
+//! What becomes of a frame in an overlay network. Comes from `decide::{overlay, arp, beside}`, carried
+//! out by `kernel::{overlay, beside}`. A flat record, for the same reason as [`crate::verdict::Verdict`].
 
 use lb_common::{
     addr::{Mac, V4},
@@ -26,6 +26,9 @@ pub enum Act {
     Refuse,
     /// Answered with ICMP fragmentation needed for `mtu`; `reason` is counted.
     TooBig,
+    /// Beside Docker: on to the engine's bridge; untouched, unless `translated` says that the packet
+    /// gets new addresses and Ethernet destination `macs.0`.
+    Bridge,
 }
 
 /// The end of a decision. Fields that its act does not name are zero.
@@ -95,6 +98,20 @@ impl Carriage {
     #[must_use]
     pub const fn remote(peer: u16, vni: u32, macs: (Mac, Mac), mtu: u16) -> Self {
         Self { act: Act::Remote, peer, vni, macs, mtu, ..NOWHERE }
+    }
+
+    /// [`Act::Bridge`], as it is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn pass() -> Self {
+        Self { act: Act::Bridge, ..NOWHERE }
+    }
+
+    /// [`Act::Bridge`] to a task with this Ethernet address; to be translated.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bridge(macs: (Mac, Mac)) -> Self {
+        Self { act: Act::Bridge, macs, ..NOWHERE }
     }
 
     /// [`Act::Refuse`].

@@ -7,7 +7,7 @@ mod programs {
         macros::{cgroup_sock_addr, classifier, xdp},
         programs::{SockAddrContext, TcContext, XdpContext},
     };
-    use lb_ebpf::kernel::{arrive, overlay, skb, sock, xdp as node};
+    use lb_ebpf::kernel::{arrive, overlay, skb, sock, vip_leg, xdp as node};
 
     /// On the node's NICs: clients of published ports, tunnel frames.
     #[xdp]
@@ -43,6 +43,18 @@ mod programs {
     #[classifier]
     fn tc_arrive(ctx: TcContext) -> i32 {
         arrive::run(&ctx)
+    }
+
+    /// Beside Docker, on the node end of a task's overlay leg: what the task sends to virtual IPs.
+    #[classifier]
+    fn tc_vip_out(ctx: TcContext) -> i32 {
+        vip_leg::run_out(&ctx)
+    }
+
+    /// There at egress: answers that the task gets.
+    #[classifier]
+    fn tc_vip_in(ctx: TcContext) -> i32 {
+        vip_leg::run_in(&ctx)
     }
 
     /// The node's own processes dial a published port.

@@ -3,7 +3,8 @@
 //!
 //! `ingress` is what a NIC receives, `leg` what a task sends, `client` the part of that which goes to
 //! published ports; `entry` finds the row, `home` the task, `slot` the translation. `overlay` is what a
-//! task sends into an overlay network, `arrive` what other nodes' tasks send there, `vip` the virtual IPs.
+//! task sends into an overlay network, `arrive` what other nodes' tasks send there, `vip` the virtual IPs,
+//! `vip_leg` the same where a Docker Engine carries the frames.
 
 mod arp;
 pub mod arrive;
@@ -17,3 +18,4 @@ pub mod overlay;
 mod slot;
 mod snat;
 pub mod vip;
+pub mod vip_leg;

@@ -95,14 +95,14 @@ fn sent<T: Tables>(tables: &T, packet: &Packet<'_>, leg: &OverlayLeg) -> Result<
 
 /// Who has an address.
 #[inline(always)]
-fn receiver<T: Tables>(tables: &T, vni: u32, addr: V4) -> Option<Endpoint> {
+pub(super) fn receiver<T: Tables>(tables: &T, vni: u32, addr: V4) -> Option<Endpoint> {
     let to = tables.endpoint(&EndpointKey { vni, addr })?;
     matches!(to.kind, ENDPOINT_TASK | ENDPOINT_VIP | ENDPOINT_GATEWAY).then_some(to)
 }
 
 /// Whether a packet is an ICMP echo request, or a later fragment that may be one's.
 #[inline(always)]
-fn is_echo(packet: &Packet<'_>, ip: &Ipv4Hdr) -> bool {
+pub(super) fn is_echo(packet: &Packet<'_>, ip: &Ipv4Hdr) -> bool {
     if ip.proto != ICMP || ip.vihl != IPV4_PLAIN {
         return false;
     }
@@ -112,7 +112,7 @@ fn is_echo(packet: &Packet<'_>, ip: &Ipv4Hdr) -> bool {
 
 /// The facts about an IPv4 packet of any kind; `None`: its headers are cut short.
 #[inline(always)]
-fn facts(packet: &Packet<'_>, ip: &Ipv4Hdr, gso_size: u16) -> Option<Parsed> {
+pub(super) fn facts(packet: &Packet<'_>, ip: &Ipv4Hdr, gso_size: u16) -> Option<Parsed> {
     let mut parsed = match parse::<0>(packet) {
         Parse::Packet(parsed) => parsed,
         Parse::NotOurs => other(ip),
@@ -214,7 +214,7 @@ fn too_big(parsed: &Parsed, mtu: u16) -> Carriage {
 }
 
 #[inline(always)]
-fn refuse(parsed: &Parsed, reason: Reason) -> Carriage {
+pub(super) fn refuse(parsed: &Parsed, reason: Reason) -> Carriage {
     if is_answerable(parsed) { Carriage::refuse(reason) } else { Carriage::drop(reason) }
 }
 

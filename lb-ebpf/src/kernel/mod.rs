@@ -12,6 +12,7 @@ mod trace;
 pub mod overlay;
 pub mod skb;
 pub mod sock;
+pub mod vip_leg;
 pub mod xdp;
 
 pub use tables::Kernel;

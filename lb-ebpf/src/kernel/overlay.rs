@@ -44,10 +44,23 @@ fn gso_size(ctx: &TcContext) -> u16 {
 fn carry_out(ctx: &TcContext, kernel: &Kernel, carriage: &Carriage, parsed: &Parsed) -> Outcome {
     match carriage.act {
         Act::Local | Act::Remote => carry(ctx, kernel, carriage, parsed),
+        _ => answer(ctx, kernel, carriage, parsed),
+    }
+}
+
+/// What ends at this leg: questions, and what nobody takes.
+#[inline(always)]
+pub(super) fn answer(
+    ctx: &TcContext,
+    kernel: &Kernel,
+    carriage: &Carriage,
+    parsed: &Parsed,
+) -> Outcome {
+    match carriage.act {
         Act::Arp => back(ctx, arp::reply(&view(ctx), carriage.macs.1)),
         Act::Echo => back(ctx, echo::reply(&view(ctx), carriage.macs.1)),
         Act::Refuse | Act::TooBig => refuse(ctx, kernel, carriage, parsed),
-        Act::Drop => Err(carriage.reason.unwrap_or(Reason::Internal)),
+        _ => Err(carriage.reason.unwrap_or(Reason::Internal)),
     }
 }
 
@@ -64,7 +77,7 @@ fn carry(ctx: &TcContext, kernel: &Kernel, carriage: &Carriage, parsed: &Parsed)
 }
 
 #[inline(always)]
-fn local(ctx: &TcContext, carriage: &Carriage) -> Outcome {
+pub(super) fn local(ctx: &TcContext, carriage: &Carriage) -> Outcome {
     let (dst, src) = carriage.macs;
     view(ctx).write(0, &Eth { dst, src, ether_type: ETHERTYPE_IPV4 }).ok_or(Reason::Internal)?;
     into_peer(ctx, carriage.ifindex)

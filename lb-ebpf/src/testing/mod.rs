@@ -13,6 +13,7 @@ mod properties;
 mod run;
 mod tables;
 mod tc_overlay;
+mod tc_vip;
 mod valid;
 mod world;
 
@@ -24,5 +25,6 @@ pub use overlay::*;
 pub use run::{End, REPLY_MACS, Ran, from_task, tc_node, xdp};
 pub use tables::{Way, World};
 pub use tc_overlay::tc_overlay;
+pub use tc_vip::{tc_vip_in, tc_vip_out};
 pub use valid::{Invalid, check};
 pub use world::*;

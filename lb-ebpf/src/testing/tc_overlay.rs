@@ -43,21 +43,38 @@ fn carry_out(
     match carriage.act {
         Act::Local => local(wire, carriage, parsed),
         Act::Remote => remote(world, wire, carriage, parsed),
-        Act::Arp => back(arp::reply(&wire.packet(), carriage.macs.1), ifindex),
-        Act::Echo => back(echo::reply(&wire.packet(), carriage.macs.1), ifindex),
-        Act::Refuse | Act::TooBig => refuse(world, wire, carriage, parsed, ifindex),
-        Act::Drop => Err(carriage.reason.unwrap_or(Reason::Internal)),
+        _ => answer(world, wire, carriage, parsed, ifindex),
     }
 }
 
-fn translate(wire: &mut Wire, carriage: &Carriage, parsed: &Parsed) -> Result<(), Reason> {
+/// What ends at this leg: questions, and what nobody takes.
+pub(super) fn answer(
+    world: &World,
+    wire: &mut Wire,
+    carriage: &Carriage,
+    parsed: &Parsed,
+    ifindex: u32,
+) -> Outcome {
+    match carriage.act {
+        Act::Arp => back(arp::reply(&wire.packet(), carriage.macs.1), ifindex),
+        Act::Echo => back(echo::reply(&wire.packet(), carriage.macs.1), ifindex),
+        Act::Refuse | Act::TooBig => refuse(world, wire, carriage, parsed, ifindex),
+        _ => Err(carriage.reason.unwrap_or(Reason::Internal)),
+    }
+}
+
+pub(super) fn translate(
+    wire: &mut Wire,
+    carriage: &Carriage,
+    parsed: &Parsed,
+) -> Result<(), Reason> {
     if !carriage.translated {
         return Ok(());
     }
     nat::translate(&wire.packet(), parsed, &carriage.nat).ok_or(Reason::Malformed)
 }
 
-fn local(wire: &mut Wire, carriage: &Carriage, parsed: &Parsed) -> Outcome {
+pub(super) fn local(wire: &mut Wire, carriage: &Carriage, parsed: &Parsed) -> Outcome {
     translate(wire, carriage, parsed)?;
     let (dst, src) = carriage.macs;
     let eth = Eth { dst, src, ether_type: ETHERTYPE_IPV4 };

@@ -2,18 +2,19 @@
 //! replaces the programs of existing links atomically, so that an upgrade misses no packet.
 
 use aya::programs::{
-    ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode, links::FdLink,
-    tc::SchedClassifierLink, xdp::XdpLink,
+    ProgramError, SchedClassifier, Xdp, XdpMode, links::FdLink, tc::SchedClassifierLink,
+    xdp::XdpLink,
 };
 use nix::errno::Errno;
 
 use super::{
     Dataplane, TcProgram,
     link::{
-        AttachError, Attached, failed, live, open, program, program_name, tcx_programs, xdp_program,
+        AttachError, Attached, attach_type, failed, live, open, program, program_name, programs_on,
+        xdp_program,
     },
     pins::{interface_of, link_name, list},
-    programs::{Hook, XDP_NODE},
+    programs::{Hook, LINK_KINDS, XDP_NODE},
 };
 
 impl Dataplane {
@@ -53,7 +54,7 @@ impl Dataplane {
         self.pin(FdLink::try_from(made).map_err(failed("get a BPF link for", link))?, link)
     }
 
-    /// Attaches a program to the tcx ingress hook of `interface`, or replaces the program of an
+    /// Attaches a program to its tcx hook of `interface`, or replaces the program of an
     /// existing link.
     ///
     /// # Errors
@@ -64,7 +65,7 @@ impl Dataplane {
         interface: &str,
     ) -> Result<Attached, AttachError> {
         let link = link_name(which.link_kind(), interface);
-        let old = live(&self.pins.link(&link), &tcx_programs(interface)?)?;
+        let old = live(&self.pins.link(&link), &programs_on(interface, which.hook())?)?;
         let replaced = old.is_some();
         let program: &mut SchedClassifier = program(&mut self.ebpf, which.name())?;
         if let Some(old) = old {
@@ -72,7 +73,7 @@ impl Dataplane {
             program.attach_to_link(old).map_err(failed("replace the program of", &link))?;
         } else {
             let id = program
-                .attach(interface, TcAttachType::Ingress)
+                .attach(interface, attach_type(which.hook()))
                 .map_err(failed("attach", &link))?;
             let made = program.take_link(id).map_err(failed("take", &link))?;
             self.pin(FdLink::try_from(made).map_err(failed("get a BPF link for", &link))?, &link)?;
@@ -86,7 +87,7 @@ impl Dataplane {
     /// # Errors
     /// [`AttachError::Link`].
     pub fn detach_interface(&mut self, interface: &str) -> Result<Vec<String>, AttachError> {
-        let links = ["xdp", "tcx", "tcx2"].map(|kind| link_name(kind, interface));
+        let links = LINK_KINDS.map(|(kind, _)| link_name(kind, interface));
         let removed = links.into_iter().filter_map(|link| self.remove_link(&link).transpose());
         removed.collect()
     }
@@ -98,14 +99,9 @@ impl Dataplane {
     pub fn prune_links(&mut self) -> Result<Vec<String>, AttachError> {
         let mut removed = Vec::new();
         for link in list(&self.pins.links_dir())? {
+            let Some((hook, interface)) = on_interface(&link) else { continue };
             // An interface that cannot be asked about is gone.
-            let on_interface = match on_interface(&link) {
-                Some((Hook::Xdp, interface)) => {
-                    xdp_program(&interface).ok().flatten().into_iter().collect()
-                }
-                Some((_, interface)) => tcx_programs(&interface).unwrap_or_default(),
-                None => continue,
-            };
+            let on_interface = programs_on(&interface, hook).unwrap_or_default();
             if live(&self.pins.link(&link), &on_interface)?.is_none() {
                 removed.push(link);
             }
@@ -140,8 +136,7 @@ impl Dataplane {
 
 /// The hook and the interface that a link's name tells; `None`: not on an interface.
 fn on_interface(link: &str) -> Option<(Hook, String)> {
-    let kinds = [("xdp", Hook::Xdp), ("tcx", Hook::Tcx), ("tcx2", Hook::Tcx)];
-    kinds.into_iter().find_map(|(kind, hook)| Some((hook, interface_of(link, kind)?)))
+    LINK_KINDS.into_iter().find_map(|(kind, hook)| Some((hook, interface_of(link, kind)?)))
 }
 
 fn other_xdp(interface: &str, id: u32) -> AttachError {

@@ -13,12 +13,12 @@ use aya::{
 };
 use serde::Serialize;
 
-use super::{error::chain, pins::PinsError, xdp_query};
+use super::{error::chain, pins::PinsError, programs::Hook, xdp_query};
 
 /// What an attach call did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attached {
-    /// Name of the link's pin: `xdp-IFNAME`, `tcx-IFNAME`, `cgroup-PROGRAM`.
+    /// Name of the link's pin: `xdp-IFNAME`, `tcx-IFNAME`, `tcxe-IFNAME`, `cgroup-PROGRAM`.
     pub link: String,
     /// The program.
     pub program: &'static str,
@@ -148,16 +148,27 @@ pub(super) fn xdp_program(interface: &str) -> Result<Option<u32>, AttachError> {
         .map_err(|source| AttachError::Interface { interface: interface.into(), source })
 }
 
-/// Ids of the programs on the tcx ingress hook of `interface`.
-pub(super) fn tcx_programs(interface: &str) -> Result<Vec<u32>, AttachError> {
+/// Ids of the programs on a hook of `interface`.
+pub(super) fn programs_on(interface: &str, hook: Hook) -> Result<Vec<u32>, AttachError> {
+    if hook == Hook::Xdp {
+        return Ok(xdp_program(interface)?.into_iter().collect());
+    }
     let (_, programs) =
-        SchedClassifier::query_tcx(interface, TcAttachType::Ingress).map_err(|error| {
+        SchedClassifier::query_tcx(interface, attach_type(hook)).map_err(|error| {
             AttachError::Interface {
                 interface: interface.into(),
                 source: io::Error::other(chain(&error)),
             }
         })?;
     Ok(programs.iter().map(|program| program.id()).collect())
+}
+
+/// The direction of a tcx hook.
+pub(super) const fn attach_type(hook: Hook) -> TcAttachType {
+    match hook {
+        Hook::TcxEgress => TcAttachType::Egress,
+        _ => TcAttachType::Ingress,
+    }
 }
 
 /// Name of the program with that id, for people.

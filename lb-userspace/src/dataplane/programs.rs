@@ -10,6 +10,9 @@ pub enum Hook {
     Xdp,
     /// tcx ingress on an interface.
     Tcx,
+    /// tcx egress on an interface.
+    #[serde(rename = "tcx-egress")]
+    TcxEgress,
     /// The root cgroup (v2).
     Cgroup,
 }
@@ -27,6 +30,10 @@ pub enum TcProgram {
     Node,
     /// Overlay frames of other nodes, second there.
     Arrive,
+    /// Beside Docker: what a task sends to virtual IPs, on the node's end of its overlay leg.
+    VipOut,
+    /// Beside Docker: answers that it gets from them, at egress there.
+    VipIn,
 }
 
 /// The XDP program of the node's NICs.
@@ -35,18 +42,24 @@ pub const XDP_NODE: &str = "xdp_node";
 pub const CGROUP_PROGRAMS: [&str; 4] = ["connect4", "sendmsg4", "recvmsg4", "getpeername4"];
 
 /// Every program with its hook; the object must hold all of them.
-pub const PROGRAMS: [(&str, Hook); 10] = [
+pub const PROGRAMS: [(&str, Hook); 12] = [
     (XDP_NODE, Hook::Xdp),
-    (TcProgram::Leg.name(), Hook::Tcx),
-    (TcProgram::Client.name(), Hook::Tcx),
-    (TcProgram::Overlay.name(), Hook::Tcx),
-    (TcProgram::Node.name(), Hook::Tcx),
-    (TcProgram::Arrive.name(), Hook::Tcx),
+    (TcProgram::Leg.name(), TcProgram::Leg.hook()),
+    (TcProgram::Client.name(), TcProgram::Client.hook()),
+    (TcProgram::Overlay.name(), TcProgram::Overlay.hook()),
+    (TcProgram::Node.name(), TcProgram::Node.hook()),
+    (TcProgram::Arrive.name(), TcProgram::Arrive.hook()),
+    (TcProgram::VipOut.name(), TcProgram::VipOut.hook()),
+    (TcProgram::VipIn.name(), TcProgram::VipIn.hook()),
     (CGROUP_PROGRAMS[0], Hook::Cgroup),
     (CGROUP_PROGRAMS[1], Hook::Cgroup),
     (CGROUP_PROGRAMS[2], Hook::Cgroup),
     (CGROUP_PROGRAMS[3], Hook::Cgroup),
 ];
+
+/// First parts of the names of links on interfaces, and the hook of each.
+pub(super) const LINK_KINDS: [(&str, Hook); 4] =
+    [("xdp", Hook::Xdp), ("tcx", Hook::Tcx), ("tcx2", Hook::Tcx), ("tcxe", Hook::TcxEgress)];
 
 impl TcProgram {
     /// The program's name in the object.
@@ -58,6 +71,17 @@ impl TcProgram {
             Self::Overlay => "tc_overlay",
             Self::Node => "tc_node",
             Self::Arrive => "tc_arrive",
+            Self::VipOut => "tc_vip_out",
+            Self::VipIn => "tc_vip_in",
+        }
+    }
+
+    /// Where it is attached: [`Hook::Tcx`] or [`Hook::TcxEgress`].
+    #[must_use]
+    pub const fn hook(self) -> Hook {
+        match self {
+            Self::VipIn => Hook::TcxEgress,
+            _ => Hook::Tcx,
         }
     }
 
@@ -65,8 +89,9 @@ impl TcProgram {
     #[must_use]
     pub const fn link_kind(self) -> &'static str {
         match self {
-            Self::Leg | Self::Overlay | Self::Node => "tcx",
-            Self::Client | Self::Arrive => "tcx2",
+            Self::Leg | Self::Overlay | Self::Node | Self::VipOut => LINK_KINDS[1].0,
+            Self::Client | Self::Arrive => LINK_KINDS[2].0,
+            Self::VipIn => LINK_KINDS[3].0,
         }
     }
 }

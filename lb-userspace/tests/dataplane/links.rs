@@ -5,16 +5,19 @@ use lb_userspace::dataplane::{AttachError, TcProgram, detach};
 
 use crate::bed::{self, Bed, ip};
 
-/// Programs on a NIC, a gateway leg and an overlay leg.
-const TCX: [(TcProgram, &str); 5] = [
+/// Programs on a NIC, a gateway leg and an overlay leg of either shape.
+const TCX: [(TcProgram, &str); 7] = [
     (TcProgram::Node, "va"),
     (TcProgram::Arrive, "va"),
     (TcProgram::Leg, "vb"),
     (TcProgram::Client, "vb"),
     (TcProgram::Overlay, "vc"),
+    (TcProgram::VipOut, "vd"),
+    (TcProgram::VipIn, "vd"),
 ];
 /// What they and the XDP program are pinned as.
-const LINKS: [&str; 6] = ["xdp-va", "tcx-va", "tcx2-va", "tcx-vb", "tcx2-vb", "tcx-vc"];
+const LINKS: [&str; 8] =
+    ["xdp-va", "tcx-va", "tcx2-va", "tcx-vb", "tcx2-vb", "tcx-vc", "tcx-vd", "tcxe-vd"];
 
 #[test]
 fn xdp_and_tcx_programs_are_replaced_in_place() {

@@ -13,6 +13,9 @@ const FRAME_LEN: usize = 2048;
 const XDP_MD_LEN: usize = 24;
 const SK_BUFF_LEN: usize = 192;
 
+const TC_PROGRAMS: [&str; 7] =
+    ["tc_leg", "tc_client", "tc_node", "tc_arrive", "tc_overlay", "tc_vip_out", "tc_vip_in"];
+
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 const XDP_REDIRECT: u32 = 4;
@@ -68,7 +71,7 @@ impl Loaded {
             .load(&bytes)
             .expect("a loadable object");
         xdp(&mut ebpf).load().expect("xdp_node");
-        for name in ["tc_leg", "tc_client", "tc_node", "tc_arrive", "tc_overlay"] {
+        for name in TC_PROGRAMS {
             tc(&mut ebpf, name).load().expect(name);
         }
         Self { ebpf, nic: interfaces.nic }
@@ -81,6 +84,8 @@ impl Loaded {
             Hook::NicLate => self.on_skb("tc_node", self.nic, frame),
             Hook::NicOverlay => self.on_skb("tc_arrive", self.nic, frame),
             Hook::Overlay(ifindex) => self.on_skb("tc_overlay", ifindex, frame),
+            Hook::VipOut(ifindex) => self.on_skb("tc_vip_out", ifindex, frame),
+            Hook::VipIn(ifindex) => self.on_skb("tc_vip_in", ifindex, frame),
             Hook::Leg(ifindex) => match self.on_skb("tc_leg", ifindex, frame) {
                 (Return::Pass, frame) => self.on_skb("tc_client", ifindex, &frame),
                 ended => ended,

@@ -25,7 +25,10 @@ mod wire;
 
 use lb_common::drops::Reason;
 
-use super::{End, Frame, Interfaces, Ran, World, from_task, tc_arrive, tc_node, tc_overlay, xdp};
+use super::{
+    End, Frame, Interfaces, Ran, World, from_task, tc_arrive, tc_node, tc_overlay, tc_vip_in,
+    tc_vip_out, xdp,
+};
 
 /// Where a frame meets a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,10 @@ pub enum Hook {
     Leg(u32),
     /// `tc_overlay`, on this interface.
     Overlay(u32),
+    /// `tc_vip_out`, on this interface.
+    VipOut(u32),
+    /// `tc_vip_in`, on this interface.
+    VipIn(u32),
 }
 
 /// One frame and what must become of it.
@@ -148,6 +155,8 @@ pub fn arrive(world: &World, hook: Hook, frame: &[u8]) -> Ran {
         Hook::NicOverlay => tc_arrive(world, frame),
         Hook::Leg(ifindex) => from_task(world, frame, ifindex, true),
         Hook::Overlay(ifindex) => tc_overlay(world, frame, ifindex, 0),
+        Hook::VipOut(ifindex) => tc_vip_out(world, frame, ifindex),
+        Hook::VipIn(_) => tc_vip_in(world, frame),
     }
 }
 
