@@ -20,7 +20,8 @@ fn main() -> ExitCode {
     // A log that cannot be written, on a full disk say, must not end an agent.
     let log = log.with_writer(io::stderr).log_internal_errors(false);
     log.with_ansi(io::stderr().is_terminal()).init();
-    commands::run(cli::Cli::parse()).unwrap_or_else(|error| {
+    let cli = cli::Cli::parse().checked().unwrap_or_else(|error| error.exit());
+    commands::run(cli).unwrap_or_else(|error| {
         eprintln!("swarmlb: {}", paragraph(&error));
         ExitCode::FAILURE
     })

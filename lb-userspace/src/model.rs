@@ -285,6 +285,17 @@ pub enum Netns {
     Pid(i32),
 }
 
+impl Netns {
+    /// The file that stands for it.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Self::Path(path) => path.clone(),
+            Self::Pid(pid) => format!("/proc/{pid}/ns/net").into(),
+        }
+    }
+}
+
 /// One replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {

@@ -1,14 +1,19 @@
 //! Which program belongs on which interface, and putting it there once: a link keeps its program
 //! until this agent has replaced it with its own.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::dataplane::{AttachError, Dataplane, Hook, TcProgram};
+use crate::{
+    dataplane::{AttachError, Dataplane, HiddenEnd, Hook, TcProgram},
+    host::netns::Namespace,
+};
 
 /// What an interface of the node is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// A NIC: clients and the tunnel come in.
     Nic,
+    /// A NIC beside Docker, which takes overlay frames itself.
+    DockerNic,
     /// The node's end of a task's gateway leg.
     Leg,
     /// The node's end of a task's overlay leg.
@@ -22,6 +27,8 @@ pub(super) type Interfaces = BTreeMap<String, Role>;
 #[derive(Debug, Default)]
 pub(super) struct Attachments {
     interfaces: Interfaces,
+    /// By name of the hidden namespace.
+    hidden: BTreeMap<String, BTreeSet<HiddenEnd>>,
     cgroup: bool,
 }
 
@@ -41,6 +48,42 @@ impl Attachments {
             self.interfaces.insert(interface, role);
         }
         Ok(links)
+    }
+
+    /// Attaches the programs of virtual IPs in a hidden namespace wherever this process has not done so.
+    /// Returns the links that were attached and what could not be done.
+    pub(super) fn attach_vips(
+        &mut self,
+        dataplane: &mut Dataplane,
+        name: &str,
+        namespace: &Namespace,
+    ) -> Result<(Vec<String>, Vec<AttachError>), AttachError> {
+        let done = self.hidden.entry(name.into()).or_default();
+        let ends = dataplane.attach_vips(name, namespace, done)?;
+        *done = ends.attached;
+        Ok((ends.links, ends.problems))
+    }
+
+    /// Forgets links in a hidden namespace that are gone, and removes those of interfaces that are.
+    pub(super) fn check_vips(
+        &mut self,
+        dataplane: &mut Dataplane,
+        name: &str,
+        namespace: &Namespace,
+    ) -> Result<(), AttachError> {
+        let done = self.hidden.entry(name.into()).or_default();
+        *done = dataplane.check_vips(name, namespace, done)?;
+        Ok(())
+    }
+
+    /// Removes the links in all hidden namespaces but these.
+    pub(super) fn retain_vips(
+        &mut self,
+        dataplane: &mut Dataplane,
+        kept: &BTreeSet<String>,
+    ) -> Result<Vec<String>, AttachError> {
+        self.hidden.retain(|name, _| kept.contains(name));
+        dataplane.retain_vips(kept)
     }
 
     /// Attaches the programs that serve the node's own processes.
@@ -84,6 +127,7 @@ impl Role {
     const fn hooks(self) -> &'static [Hook] {
         match self {
             Self::Nic => &[Hook::Tcx, Hook::Tcx, Hook::Xdp],
+            Self::DockerNic => &[Hook::Tcx, Hook::Xdp],
             Self::Leg => &[Hook::Tcx, Hook::Tcx],
             Self::OverlayLeg => &[Hook::Tcx],
         }
@@ -106,6 +150,14 @@ fn attach(
             dataplane.attach_tcx(TcProgram::Arrive, interface)?.link,
             dataplane.attach_xdp(interface)?.link,
         ],
+        Role::DockerNic => {
+            // An agent that went by a cluster file has left it; here it would take Docker's frames.
+            dataplane.detach_tcx(TcProgram::Arrive, interface)?;
+            vec![
+                dataplane.attach_tcx(TcProgram::Node, interface)?.link,
+                dataplane.attach_xdp(interface)?.link,
+            ]
+        }
     })
 }
 
@@ -134,7 +186,7 @@ mod tests {
     #[test]
     fn an_interface_that_lost_a_link_is_attached_anew() {
         let eth0 = interfaces(&[("eth0", Role::Nic)]);
-        let mut attachments = Attachments { interfaces: eth0, cgroup: true };
+        let mut attachments = Attachments { interfaces: eth0, ..Attachments::default() };
         let link = |hook| (hook, "eth0".to_string());
         attachments.forget_unlinked(&[link(Hook::Xdp), link(Hook::Tcx), link(Hook::Tcx)]);
         assert_eq!(attachments.interfaces.len(), 1);

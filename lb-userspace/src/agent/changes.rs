@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::model::{DesiredState, Netns};
+use crate::model::DesiredState;
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Namespaces {
     /// before counts as changed if it is there: it may have come while nobody looked.
     pub(super) fn watch(&mut self, desired: &DesiredState, node: &str) {
         let tasks = desired.services.iter().flat_map(|service| &service.tasks);
-        let paths = tasks.filter(|task| task.node == node).map(|task| path_of(&task.netns));
+        let paths = tasks.filter(|task| task.node == node).map(|task| task.netns.path());
         let before = std::mem::take(&mut self.seen);
         let stamp = |path: &PathBuf| before.get(path).copied().flatten();
         self.seen = paths.map(|path| (path.clone(), stamp(&path))).collect();
@@ -95,17 +95,10 @@ impl Namespaces {
     }
 }
 
-fn path_of(netns: &Netns) -> PathBuf {
-    match netns {
-        Netns::Path(path) => path.clone(),
-        Netns::Pid(pid) => format!("/proc/{pid}/ns/net").into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::sample;
+    use crate::{agent::sample, model::Netns};
 
     #[test]
     fn a_change_counts_once_and_only_at_rest() {

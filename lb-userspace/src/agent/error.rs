@@ -1,7 +1,7 @@
 //! Why the agent cannot go on; everything else is a problem that it reports and tries again.
 use std::{io, path::Path};
 
-use super::{LockError, Options, RecordError};
+use super::{ClusterFile, LockError, RecordError};
 use crate::{
     compile::CompileError,
     dataplane::{ApplyError, AttachError, LoadError, MapsError},
@@ -34,6 +34,9 @@ pub enum AgentError {
         /// The nodes it names.
         known: String,
     },
+    /// What the engine told does not name this node.
+    #[error("the Docker Engine's own node {0:?} is not among the nodes of its Swarm")]
+    Homeless(String),
     /// Another agent runs.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -92,11 +95,11 @@ impl AgentError {
     }
 
     /// The file does not name this node.
-    pub(super) fn unknown_node(options: &Options, desired: &DesiredState) -> Self {
+    pub(super) fn unknown_node(file: &ClusterFile, desired: &DesiredState) -> Self {
         let known: Vec<_> = desired.nodes.iter().map(|node| node.name.as_str()).collect();
         Self::UnknownNode {
-            file: options.config.display().to_string(),
-            node: options.node.clone(),
+            file: file.path.display().to_string(),
+            node: file.node.clone(),
             known: known.join(", "),
         }
     }

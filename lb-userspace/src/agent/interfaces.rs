@@ -63,7 +63,9 @@ pub(super) fn mtu(nics: &[Interface]) -> u16 {
 pub(super) struct Present {
     /// The node's NICs.
     pub(super) nics: Vec<Interface>,
-    /// Gateway legs by task.
+    /// What they are for.
+    pub(super) nic_role: Role,
+    /// Gateway legs by task; beside Docker, also those of containers that are none, by container.
     pub(super) gateway: BTreeMap<String, LegState>,
     /// Overlay legs.
     pub(super) overlay: BTreeMap<Owner, OverlayState>,
@@ -72,7 +74,7 @@ pub(super) struct Present {
 impl Present {
     /// The interfaces that carry programs.
     pub(super) fn carriers(&self) -> Interfaces {
-        let nics = self.nics.iter().map(|nic| (nic.link.name.clone(), Role::Nic));
+        let nics = self.nics.iter().map(|nic| (nic.link.name.clone(), self.nic_role));
         let gateway = self.gateway.values().map(|leg| (leg.ifname.clone(), Role::Leg));
         let overlay = self.overlay.values().map(|leg| (leg.ifname.clone(), Role::OverlayLeg));
         nics.chain(gateway).chain(overlay).collect()

@@ -1,6 +1,7 @@
 //! The agent's life: start, wait for a cause, act, tell; until told to stop. Whatever fails after
 //! the start is told and tried again; packets flow on meanwhile.
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -9,27 +10,25 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     AgentError, AgentLock, Record,
-    changes::ConfigFile,
     hold::Holds,
     leaving::Leaving,
+    membership::{Membership, Reading},
     trigger::{Trigger, Triggers},
     voice::{Line, say},
     workbench::{Round, Workbench},
 };
 use crate::{
     dataplane::Object,
-    model::DesiredState,
+    model::{DesiredState, Shape},
     names::{NameCounts, Names, NamesPlan},
-    source::file,
+    source::{Warning, docker::DockerOptions},
 };
 
 /// What an agent is told on its command line.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The cluster file.
-    pub config: PathBuf,
-    /// Name of this node in it.
-    pub node: String,
+    /// Who says what the cluster is.
+    pub source: Source,
     /// Where programs and maps are pinned.
     pub pin_root: PathBuf,
     /// Directory of the agent's own files.
@@ -38,16 +37,40 @@ pub struct Options {
     pub object: Object,
 }
 
+/// Who says what the cluster is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A cluster file.
+    File(ClusterFile),
+    /// The node's Docker Engine.
+    Docker(DockerOptions),
+}
+
+/// A cluster file and one of its nodes.
+#[derive(Clone, Debug)]
+pub struct ClusterFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Name of this node in it.
+    pub node: String,
+}
+
 struct Agent {
     options: Options,
+    membership: Membership,
     _lock: AgentLock,
     record: Record,
     workbench: Option<Workbench>,
-    /// The file in force.
+    /// What is in force: the file, or what an engine told.
     desired: Option<DesiredState>,
+    /// Name of this node in it.
+    here: String,
+    /// Warnings that were told.
+    warned: BTreeSet<String>,
     holds: Option<Holds>,
     leaving: Leaving,
-    /// The resolvers in tasks' namespaces; `None` in an agent that does not stay.
+    /// The resolvers in tasks' namespaces; `None` in an agent that does not stay, and beside Docker,
+    /// which has its own.
     names: Option<Names>,
     /// The time that the last round went by; what waits is asked about that time, or a hold that
     /// ends during a round would be missed.
@@ -63,24 +86,31 @@ enum Said {
     Ready,
 }
 
-/// Keeps the node as the cluster file wants it until SIGTERM or SIGINT; leaves it forwarding.
+/// Keeps the node as its source wants it until SIGTERM or SIGINT; leaves it forwarding.
 ///
 /// # Errors
 /// What prevents the first apply. An invalid file is an error only where nothing is forwarded yet.
 pub async fn run(options: Options) -> Result<(), AgentError> {
-    let mut triggers = Triggers::new(ConfigFile::new(&options.config))?;
     let mut agent = Agent::start(options).await?;
-    agent.names = Some(Names::resumed(&agent.options.state_dir).await?);
-    let first = agent.first_file().await;
+    let mut triggers = Triggers::new(agent.membership.watched(), agent.options.source.netns_dir())?;
+    if matches!(agent.membership, Membership::File(_)) {
+        agent.names = Some(Names::resumed(&agent.options.state_dir).await?);
+    }
+    let first = agent.first_reading().await;
     agent.leave_nothing_if_failed(first)?;
     loop {
-        if let Some(desired) = &agent.desired {
-            triggers.namespaces.watch(desired, &agent.options.node);
+        if let Some(desired) = agent.desired.as_ref().filter(|d| d.shape == Shape::Standalone) {
+            triggers.namespaces.watch(desired, &agent.here);
         }
         match triggers.next(agent.next_due()).await {
             Trigger::Stop => {
                 agent.stop();
                 return Ok(());
+            }
+            // The first words of an engine that was waited for.
+            Trigger::Config | Trigger::Reload if agent.desired.is_none() => {
+                let first = agent.first_reading().await;
+                agent.leave_nothing_if_failed(first)?;
             }
             Trigger::Config | Trigger::Reload => agent.read_again().await,
             cause => agent.look_again(cause).await,
@@ -88,13 +118,17 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     }
 }
 
-/// Applies the cluster file once, waits for holds to end, and leaves everything forwarding.
+/// Applies what the source says once, waits for holds to end, and leaves everything forwarding.
 ///
 /// # Errors
 /// What prevents it.
 pub async fn once(options: Options) -> Result<(), AgentError> {
     let mut agent = Agent::start(options).await?;
-    let first = agent.try_first_file().await;
+    if agent.membership.read()?.is_none() {
+        agent.wait();
+        agent.membership.first().await;
+    }
+    let first = agent.try_first_reading().await;
     agent.leave_nothing_if_failed(first)?;
     while let Some(due) = agent.next_due() {
         tokio::time::sleep_until(due.into()).await;
@@ -112,20 +146,23 @@ impl Agent {
         });
         let record = Record {
             pid: std::process::id(),
-            node: options.node.clone(),
-            config: options.config.clone(),
+            config: options.source.place(),
             refused: None,
             problems: Vec::new(),
             names: NameCounts::default(),
             ..before.unwrap_or_default()
         };
+        let membership = Membership::open(&options.source);
         let (leaving, said) = (Leaving::default(), Said::Nothing);
         Ok(Self {
             options,
+            membership,
             _lock: lock,
             record,
             workbench: None,
             desired: None,
+            here: String::new(),
+            warned: BTreeSet::new(),
             holds: None,
             leaving,
             names: None,
@@ -134,9 +171,9 @@ impl Agent {
         })
     }
 
-    /// The first file: refused for good where nothing is forwarded, else waited for.
-    async fn first_file(&mut self) -> Result<(), AgentError> {
-        match self.try_first_file().await {
+    /// The first reading: a bad file is refused for good where nothing is forwarded, else waited for.
+    async fn first_reading(&mut self) -> Result<(), AgentError> {
+        match self.try_first_reading().await {
             Err(error) if error.is_config() && Workbench::is_forwarding(&self.options) => {
                 self.refuse(&error);
                 Ok(())
@@ -145,10 +182,25 @@ impl Agent {
         }
     }
 
-    async fn try_first_file(&mut self) -> Result<(), AgentError> {
-        let desired = self.read()?;
-        self.accept(desired);
-        self.act(Trigger::Config).await
+    async fn try_first_reading(&mut self) -> Result<(), AgentError> {
+        match self.membership.read()? {
+            Some(reading) => {
+                self.accept(reading);
+                self.act(Trigger::Config).await
+            }
+            None => {
+                self.wait();
+                Ok(())
+            }
+        }
+    }
+
+    /// There is nothing to go by yet; what is pinned forwards meanwhile.
+    fn wait(&mut self) {
+        let reason = format!("{} has not answered yet", self.options.source.place().display());
+        info!("waiting: {reason}");
+        self.tell_problems(vec![reason.clone()]);
+        print(&Line::Waiting { reason });
     }
 
     /// Where nothing is pinned, no file of ours stays either.
@@ -159,18 +211,36 @@ impl Agent {
         outcome
     }
 
-    /// Reads the file again; one that is invalid, or that this node cannot follow, is refused.
+    /// Reads again; a file that is invalid, or a state that this node cannot follow, is refused.
     async fn read_again(&mut self) {
-        let desired = match self.read() {
-            Ok(desired) => desired,
+        let reading = match self.membership.read() {
+            Ok(Some(reading)) => reading,
+            Ok(None) => return,
             Err(error) => return self.refuse(&error),
         };
-        let before = (self.desired.clone(), self.leaving.clone());
-        self.accept(desired);
-        if let Err(error) = self.act(Trigger::Config).await {
-            (self.desired, self.leaving) = before;
-            self.refuse(&error);
+        if self.is_in_force(&reading) {
+            self.note(&reading);
+            return self.store();
         }
+        let is_file = reading.origin.is_none();
+        let before = (self.desired.clone(), self.here.clone(), self.leaving.clone());
+        self.accept(reading);
+        match self.act(Trigger::Config).await {
+            Err(error) if is_file => {
+                (self.desired, self.here, self.leaving) = before;
+                self.refuse(&error);
+            }
+            // Nobody edits what an engine says: it is tried until it works or is something else.
+            Err(error) => self.try_later(&error),
+            Ok(()) => {}
+        }
+    }
+
+    /// Whether an engine says what it said before, and only where it knows that from is other.
+    fn is_in_force(&self, reading: &Reading) -> bool {
+        reading.origin.is_some()
+            && self.here == reading.here
+            && self.desired.as_ref() == Some(&reading.desired)
     }
 
     async fn look_again(&mut self, cause: Trigger) {
@@ -181,62 +251,74 @@ impl Agent {
                 Ok(false) => self.act(cause).await,
                 Err(error) => Err(error),
             },
+            (Trigger::HiddenLinks, workbench) => {
+                // A problem here is met again by the next round, which tells it.
+                if let (Some(workbench), Some(desired)) = (workbench, &self.desired) {
+                    workbench.attach_vips(desired).await;
+                }
+                Ok(())
+            }
             _ => self.act(cause).await,
         };
         if let Err(error) = outcome {
-            error!("{error}; trying again in a few seconds");
-            self.tell_problems(vec![error.to_string()]);
+            self.try_later(&error);
         }
     }
 
-    fn read(&self) -> Result<DesiredState, AgentError> {
-        let (desired, warnings) = file::load(&self.options.config)?;
-        for warning in warnings {
-            info!("{warning}");
-        }
-        match desired.node(&self.options.node) {
-            Some(_) => Ok(desired),
-            None => Err(AgentError::unknown_node(&self.options, &desired)),
-        }
+    fn try_later(&mut self, error: &AgentError) {
+        error!("{error}; trying again in a few seconds");
+        self.tell_problems(vec![error.to_string()]);
     }
 
-    fn accept(&mut self, desired: DesiredState) {
+    fn accept(&mut self, reading: Reading) {
+        self.note(&reading);
+        let Reading { desired, here, .. } = reading;
         if let Some(before) = &self.desired {
-            self.leaving.note(before, &desired, &self.options.node, Instant::now());
+            self.leaving.note(before, &desired, &here, Instant::now());
         }
         if self.holds.is_none() {
             self.holds = Some(Workbench::holds(&self.options, &desired));
         }
-        self.desired = Some(desired);
+        (self.desired, self.here) = (Some(desired), here);
         self.record.refused = None;
         self.said = Said::Nothing;
     }
 
+    /// Writes down what a reading says besides the cluster, and tells each warning once.
+    fn note(&mut self, reading: &Reading) {
+        self.record.node.clone_from(&reading.here);
+        let told = |warning: &&Warning| self.warned.insert(warning.to_string());
+        for warning in reading.warnings.iter().filter(told) {
+            info!("{warning}");
+        }
+    }
+
     fn refuse(&mut self, error: &AgentError) {
         let reason = error.to_string();
-        error!("refused the cluster file; what was in force stays so:\n{reason}");
+        error!("refused what the cluster is to be; what was in force stays so:\n{reason}");
         self.record.refused = Some(reason.clone());
         self.store();
         print(&Line::Refused { reason });
     }
 
-    /// Makes the node be as the file in force wants it, as far as the holds allow by now.
+    /// Makes the node be as is wanted, as far as the holds allow by now.
     async fn act(&mut self, cause: Trigger) -> Result<(), AgentError> {
         let (Some(desired), Some(holds)) = (self.desired.clone(), self.holds.as_mut()) else {
             return Ok(());
         };
         let now = Instant::now();
         self.acted_at = now;
-        let held = holds.held(&desired, &self.options.node, now);
+        let held = holds.held(&desired, &self.here, now);
         let desired = self.leaving.linger(desired, now);
         let mut workbench =
-            Workbench::for_state(self.workbench.take(), &self.options, &desired).await?;
+            Workbench::for_state(self.workbench.take(), &self.options, &desired, &self.here)
+                .await?;
         let round = workbench.round(&desired, &held, &self.options).await;
         self.workbench = Some(workbench);
         let mut round = round?;
         // Not before the maps have what names stand for.
         if let Some(names) = &mut self.names {
-            let plan = NamesPlan::new(&desired, &held, &self.options.node);
+            let plan = NamesPlan::new(&desired, &held, &self.here);
             round.problems.extend(names.update(plan).await);
             self.record.names = names.counts();
         }
@@ -272,7 +354,7 @@ impl Agent {
             Line::Updated { .. } if cause == Trigger::Reconcile => {
                 warn!("the maps had drifted: {changes} writes repaired them")
             }
-            Line::Updated { .. } | Line::Refused { .. } => {}
+            Line::Updated { .. } | Line::Refused { .. } | Line::Waiting { .. } => {}
         }
         Some(line)
     }
@@ -300,6 +382,24 @@ impl Agent {
     fn stop(&self) {
         info!("stopping; everything stays in force without an agent, `swarmlb detach` removes it");
         self.store();
+    }
+}
+
+impl Source {
+    /// Where it is, for people.
+    fn place(&self) -> PathBuf {
+        match self {
+            Self::File(file) => file.path.clone(),
+            Self::Docker(options) => options.host.clone().into(),
+        }
+    }
+
+    /// The directory where a Docker Engine names network namespaces.
+    fn netns_dir(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(_) => None,
+            Self::Docker(options) => Some(options.exec_root.join("netns")),
+        }
     }
 }
 

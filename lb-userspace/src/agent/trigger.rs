@@ -1,6 +1,7 @@
 //! What makes the agent look again: signals, changes on disk, the end of a hold, the clock.
 use std::{
     fmt,
+    path::PathBuf,
     pin::Pin,
     time::{Duration, Instant},
 };
@@ -11,11 +12,8 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
 
-use super::{
-    AgentError,
-    changes::{ConfigFile, Namespaces},
-};
-use crate::host::watch::{HostEvent, watch};
+use super::{AgentError, changes::Namespaces, membership::Watched};
+use crate::host::watch::{HiddenLinks, HostEvent, watch};
 
 /// How often changes on disk are looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -27,7 +25,7 @@ const RECONCILE: Duration = Duration::from_secs(5);
 /// A cause to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trigger {
-    /// The cluster file changed.
+    /// The cluster file changed, or an engine told something new.
     Config,
     /// SIGHUP: read the cluster file, changed or not.
     Reload,
@@ -39,6 +37,8 @@ pub(super) enum Trigger {
     Network,
     /// Only neighbours changed.
     Neighbours,
+    /// Beside Docker, interfaces or namespaces of overlay networks may have come.
+    HiddenLinks,
     /// Time to compare and repair.
     Reconcile,
     /// SIGTERM or SIGINT.
@@ -47,8 +47,8 @@ pub(super) enum Trigger {
 
 /// Waits for causes to act.
 pub(super) struct Triggers {
-    /// The cluster file.
-    pub(super) config: ConfigFile,
+    watched: Watched,
+    hidden: Option<HiddenLinks>,
     /// The namespaces of this node's tasks.
     pub(super) namespaces: Namespaces,
     hup: Signal,
@@ -61,14 +61,16 @@ pub(super) struct Triggers {
 }
 
 impl Triggers {
-    /// Catches signals from here on. Needs a tokio runtime.
+    /// Catches signals from here on. `netns_dir` is where a Docker Engine names its network
+    /// namespaces. Needs a tokio runtime.
     ///
     /// # Errors
     /// Signals cannot be caught, or the node's network cannot be watched.
-    pub(super) fn new(config: ConfigFile) -> Result<Self, AgentError> {
+    pub(super) fn new(watched: Watched, netns_dir: Option<PathBuf>) -> Result<Self, AgentError> {
         let signal = |kind| signal(kind).map_err(AgentError::io("catch signals"));
         Ok(Self {
-            config,
+            watched,
+            hidden: netns_dir.map(HiddenLinks::new).transpose()?,
             namespaces: Namespaces::default(),
             hup: signal(SignalKind::hangup())?,
             term: signal(SignalKind::terminate())?,
@@ -87,10 +89,12 @@ impl Triggers {
                 _ = self.term.recv() => return Trigger::Stop,
                 _ = self.int.recv() => return Trigger::Stop,
                 _ = self.hup.recv() => {
-                    self.config.mark_read();
+                    self.watched.mark_read();
                     return Trigger::Reload;
                 }
                 () = at(due) => return Trigger::Due,
+                () = self.watched.changed() => return Trigger::Config,
+                () = some(&mut self.hidden) => return Trigger::HiddenLinks,
                 _ = self.poll.tick() => if let Some(trigger) = self.look() { return trigger },
                 () = at(self.seen.map(|(_, due)| due)) => {
                     return self.seen.take().map_or(Trigger::Reconcile, |(trigger, _)| trigger);
@@ -105,7 +109,7 @@ impl Triggers {
     }
 
     fn look(&mut self) -> Option<Trigger> {
-        if self.config.changed() {
+        if self.watched.has_new_file() {
             return Some(Trigger::Config);
         }
         self.namespaces.changed().then_some(Trigger::Namespace)
@@ -114,7 +118,7 @@ impl Triggers {
 
 impl fmt::Debug for Triggers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Triggers").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Triggers").field("watched", &self.watched).finish_non_exhaustive()
     }
 }
 
@@ -143,6 +147,14 @@ fn gather(seen: Option<(Trigger, Instant)>, new: Trigger) -> (Trigger, Instant) 
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for hidden links; for ever, where there is nothing to watch.
+async fn some(hidden: &mut Option<HiddenLinks>) {
+    match hidden {
+        Some(hidden) => hidden.changed().await,
         None => std::future::pending().await,
     }
 }

@@ -5,6 +5,11 @@ use std::io::{self, Write};
 /// A line of the agent's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
+    /// A Docker Engine has not said yet what the cluster is.
+    Waiting {
+        /// Who has not answered.
+        reason: String,
+    },
     /// The cluster file is in force as far as this node goes; some tasks still wait for a hold.
     Holding {
         /// Counts successful applies.
@@ -34,6 +39,7 @@ pub(super) enum Line {
 impl Line {
     fn text(&self) -> String {
         match self {
+            Self::Waiting { reason } => format!("waiting {reason}"),
             Self::Holding { generation, tasks } => {
                 format!("holding generation={generation} tasks={tasks}")
             }

@@ -7,7 +7,7 @@ use lb_common::addr::V4;
 
 use super::{
     AgentError, Options,
-    attach::Attachments,
+    attach::{Attachments, Role},
     egress::{self, journal_dir},
     hold::Holds,
     interfaces::{self, Present},
@@ -20,6 +20,7 @@ use crate::{
     dataplane::{Dataplane, Globals, LoadError, PinsError},
     host::{
         Journal, Netlink,
+        docker::DockerLegs,
         legs::{LegSpec, Legs},
         mtu::tunnel_mtu,
         netns,
@@ -27,7 +28,7 @@ use crate::{
         overlay::{OverlayLegs, OverlaySpec},
         ports::Ports,
     },
-    model::{DesiredState, Node, Shape},
+    model::{DesiredState, DockerNode, Node, Shape},
     observe,
 };
 
@@ -39,9 +40,11 @@ pub(super) struct Workbench {
     pub(super) netlink: Netlink,
     legs: Legs,
     overlay_legs: OverlayLegs,
-    attachments: Attachments,
+    docker_legs: DockerLegs,
+    pub(super) attachments: Attachments,
     pub(super) ports: Ports,
     journal: Journal,
+    /// The node's name.
     pub(super) node: String,
     /// The peers of the last round.
     pub(super) peers: BTreeMap<u16, PeerContents>,
@@ -83,8 +86,8 @@ impl Workbench {
         }
     }
 
-    /// The workbench for `desired`: the one at hand, or a new one where the constants of the programs
-    /// are others now.
+    /// The workbench for `desired` at the node `here`: the one at hand, or a new one where the constants
+    /// of the programs are others now.
     ///
     /// # Errors
     /// The data plane cannot be opened.
@@ -92,17 +95,21 @@ impl Workbench {
         at_hand: Option<Self>,
         options: &Options,
         desired: &DesiredState,
+        here: &str,
     ) -> Result<Self, AgentError> {
-        let node = node_of(desired, options)?;
+        let node = node_of(desired, here)?;
         let globals = globals(desired, node)?;
         match at_hand {
-            Some(workbench) if workbench.globals == globals => Ok(workbench),
+            Some(mut workbench) if workbench.globals == globals => {
+                workbench.node = here.into();
+                Ok(workbench)
+            }
             // The old one holds the lock on the pins until it is dropped.
             other => {
                 drop(other);
                 let netlink = Netlink::here()?;
                 interfaces::nics(&netlink, node, &options.pin_root).await?;
-                Self::open(options, globals, netlink).await
+                Self::open(options, globals, here, netlink).await
             }
         }
     }
@@ -110,6 +117,7 @@ impl Workbench {
     async fn open(
         options: &Options,
         globals: Globals,
+        here: &str,
         netlink: Netlink,
     ) -> Result<Self, AgentError> {
         let open = || Dataplane::open(&options.pin_root, &options.object, &globals);
@@ -121,11 +129,12 @@ impl Workbench {
             dataplane,
             legs: Legs::new(netlink.clone()),
             overlay_legs: OverlayLegs::new(netlink.clone()),
+            docker_legs: DockerLegs::new(netlink.clone()),
             netlink,
             attachments: Attachments::default(),
             ports: Ports::default(),
             journal: Journal::open(&journal_dir(&options.state_dir))?,
-            node: options.node.clone(),
+            node: here.into(),
             peers: BTreeMap::new(),
             devices: BTreeSet::new(),
         })
@@ -141,16 +150,55 @@ impl Workbench {
         held: &BTreeSet<String>,
         options: &Options,
     ) -> Result<Round, AgentError> {
-        let node = node_of(desired, options)?;
+        let node = node_of(desired, &self.node)?;
         let nics = interfaces::nics(&self.netlink, node, &options.pin_root).await?;
-        let wanted = Wanted::of(desired, &node.name, tunnel_mtu(interfaces::mtu(&nics)));
+        match &desired.shape {
+            Shape::Standalone => self.standalone(desired, held, nics).await,
+            Shape::BesideDocker(docker) => self.beside_docker(desired, docker, held, nics).await,
+        }
+    }
+
+    /// The node where swarmlb makes legs, networks and the way out.
+    async fn standalone(
+        &mut self,
+        desired: &DesiredState,
+        held: &BTreeSet<String>,
+        nics: Vec<Interface>,
+    ) -> Result<Round, AgentError> {
+        let wanted = Wanted::of(desired, &self.node, tunnel_mtu(interfaces::mtu(&nics)));
         let mut round = Round::default();
         let present = self.make_legs(nics, &wanted, &mut round).await;
         round.problems.extend(egress::ensure(&mut self.journal, desired).await);
         self.attach(&present, &mut round)?;
         self.write(desired, held, &present, &mut round).await?;
         round.problems.extend(overlay::open(&self.overlay_legs, &present.overlay).await);
-        self.tidy(&wanted, &present, &mut round).await?;
+        self.tidy_maps(&present, &mut round)?;
+        round.problems.extend(legs::prune(&self.legs, &wanted.gateway).await);
+        // Their links go with them: without its program an overlay leg would lead into the node.
+        round.problems.extend(overlay::prune(&self.overlay_legs, &wanted.overlay).await);
+        self.attachments.prune(&mut self.dataplane, &present.carriers())?;
+        Ok(round)
+    }
+
+    /// The node where a Docker Engine has made all that: what it made is found, and gets programs.
+    async fn beside_docker(
+        &mut self,
+        desired: &DesiredState,
+        docker: &DockerNode,
+        held: &BTreeSet<String>,
+        nics: Vec<Interface>,
+    ) -> Result<Round, AgentError> {
+        let mut round = Round::default();
+        let mtu = tunnel_mtu(interfaces::mtu(&nics));
+        let legs = self.docker_legs.find(docker, mtu, &mut self.journal).await;
+        round.problems.extend(legs.problems);
+        let (nic_role, overlay) = (Role::DockerNic, BTreeMap::new());
+        let present = Present { nics, nic_role, gateway: legs.present, overlay };
+        self.attach(&present, &mut round)?;
+        self.check_vips(desired, &mut round).await?;
+        self.write(desired, held, &present, &mut round).await?;
+        self.tidy_maps(&present, &mut round)?;
+        self.attachments.prune(&mut self.dataplane, &present.carriers())?;
         Ok(round)
     }
 
@@ -158,7 +206,8 @@ impl Workbench {
         let gateway = legs::ensure(&self.legs, &wanted.gateway).await;
         let overlay = overlay::ensure(&self.overlay_legs, &wanted.overlay).await;
         round.problems.extend(gateway.problems.into_iter().chain(overlay.problems));
-        Present { nics, gateway: gateway.present, overlay: overlay.present }
+        let (gateway, overlay) = (gateway.present, overlay.present);
+        Present { nics, nic_role: Role::Nic, gateway, overlay }
     }
 
     /// Programs where they belong, before the maps name the interfaces.
@@ -170,23 +219,15 @@ impl Workbench {
         Ok(())
     }
 
-    /// What nothing names any more: elements first, then the interfaces, and links that are left.
-    async fn tidy(
-        &mut self,
-        wanted: &Wanted,
-        present: &Present,
-        round: &mut Round,
-    ) -> Result<(), AgentError> {
+    /// Elements about interfaces that are gone or about to go.
+    fn tidy_maps(&mut self, present: &Present, round: &mut Round) -> Result<(), AgentError> {
         let kept: BTreeSet<V4> = present.gateway.values().map(|leg| leg.addr.octets()).collect();
         for leg in self.dataplane.legs().iter().filter(|leg| !kept.contains(&leg.addr)) {
             round.count(self.dataplane.remove_leg(leg.addr)?);
         }
         let kept = present.overlay.values().map(|leg| leg.ifindex).collect();
         round.changes += self.dataplane.retain_overlay_legs(&kept)?;
-        round.problems.extend(legs::prune(&self.legs, &wanted.gateway).await);
-        // Their links go with them: without its program an overlay leg would lead into the node.
-        round.problems.extend(overlay::prune(&self.overlay_legs, &wanted.overlay).await);
-        Ok(self.attachments.prune(&mut self.dataplane, &present.carriers())?)
+        Ok(())
     }
 }
 
@@ -203,8 +244,8 @@ impl Round {
     }
 }
 
-fn node_of<'a>(desired: &'a DesiredState, options: &Options) -> Result<&'a Node, AgentError> {
-    desired.node(&options.node).ok_or_else(|| AgentError::unknown_node(options, desired))
+fn node_of<'a>(desired: &'a DesiredState, here: &str) -> Result<&'a Node, AgentError> {
+    desired.node(here).ok_or_else(|| AgentError::Homeless(here.into()))
 }
 
 fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {

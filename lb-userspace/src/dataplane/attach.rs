@@ -1,9 +1,12 @@
 //! Attaches programs to interfaces by pinned links, so that forwarding outlives the agent, and
 //! replaces the programs of existing links atomically, so that an upgrade misses no packet.
 
-use aya::programs::{
-    ProgramError, SchedClassifier, Xdp, XdpMode, links::FdLink, tc::SchedClassifierLink,
-    xdp::XdpLink,
+use aya::{
+    Ebpf,
+    programs::{
+        ProgramError, SchedClassifier, Xdp, XdpMode, links::FdLink, tc::SchedClassifierLink,
+        xdp::XdpLink,
+    },
 };
 use nix::errno::Errno;
 
@@ -13,7 +16,7 @@ use super::{
         AttachError, Attached, attach_type, failed, live, open, program, program_name, programs_on,
         xdp_program,
     },
-    pins::{interface_of, link_name, list},
+    pins::{Pins, interface_of, link_name, list},
     programs::{Hook, LINK_KINDS, XDP_NODE},
 };
 
@@ -51,7 +54,7 @@ impl Dataplane {
         };
         let made = program.take_link(id).map_err(failed("take", link))?;
         // Where the kernel refused a BPF link aya attached by netlink; that would end with the agent.
-        self.pin(FdLink::try_from(made).map_err(failed("get a BPF link for", link))?, link)
+        pin(&self.pins, FdLink::try_from(made).map_err(failed("get a BPF link for", link))?, link)
     }
 
     /// Attaches a program to its tcx hook of `interface`, or replaces the program of an
@@ -65,20 +68,16 @@ impl Dataplane {
         interface: &str,
     ) -> Result<Attached, AttachError> {
         let link = link_name(which.link_kind(), interface);
-        let old = live(&self.pins.link(&link), &programs_on(interface, which.hook())?)?;
-        let replaced = old.is_some();
-        let program: &mut SchedClassifier = program(&mut self.ebpf, which.name())?;
-        if let Some(old) = old {
-            let old = SchedClassifierLink::try_from(old).map_err(failed("reuse", &link))?;
-            program.attach_to_link(old).map_err(failed("replace the program of", &link))?;
-        } else {
-            let id = program
-                .attach(interface, attach_type(which.hook()))
-                .map_err(failed("attach", &link))?;
-            let made = program.take_link(id).map_err(failed("take", &link))?;
-            self.pin(FdLink::try_from(made).map_err(failed("get a BPF link for", &link))?, &link)?;
-        }
-        Ok(Attached { link, program: which.name(), replaced })
+        put_tcx(&mut self.ebpf, &self.pins, which, interface, link)
+    }
+
+    /// Detaches one program from `interface`, if this data plane attached it there. Returns whether it
+    /// did.
+    ///
+    /// # Errors
+    /// [`AttachError::Link`].
+    pub fn detach_tcx(&mut self, which: TcProgram, interface: &str) -> Result<bool, AttachError> {
+        Ok(remove(&self.pins, &link_name(which.link_kind(), interface))?.is_some())
     }
 
     /// Detaches what this data plane attached to `interface`; does nothing where there is nothing.
@@ -88,7 +87,7 @@ impl Dataplane {
     /// [`AttachError::Link`].
     pub fn detach_interface(&mut self, interface: &str) -> Result<Vec<String>, AttachError> {
         let links = LINK_KINDS.map(|(kind, _)| link_name(kind, interface));
-        let removed = links.into_iter().filter_map(|link| self.remove_link(&link).transpose());
+        let removed = links.into_iter().filter_map(|link| remove(&self.pins, &link).transpose());
         removed.collect()
     }
 
@@ -119,19 +118,44 @@ impl Dataplane {
             .filter_map(|link| on_interface(&link))
             .collect())
     }
+}
 
-    fn remove_link(&self, link: &str) -> Result<Option<String>, AttachError> {
-        let Some(pinned) = open(&self.pins.link(link)).map_err(failed("open", link))? else {
-            return Ok(None);
-        };
-        // The descriptor is the last reference: closing it detaches before this returns.
-        drop(pinned.unpin().map_err(failed("unpin", link))?);
-        Ok(Some(link.into()))
+/// Attaches a program to its tcx hook of an interface in the calling thread's namespace, or replaces
+/// the program of the existing link.
+pub(super) fn put_tcx(
+    ebpf: &mut Ebpf,
+    pins: &Pins,
+    which: TcProgram,
+    interface: &str,
+    link: String,
+) -> Result<Attached, AttachError> {
+    let old = live(&pins.link(&link), &programs_on(interface, which.hook())?)?;
+    let replaced = old.is_some();
+    let program: &mut SchedClassifier = program(ebpf, which.name())?;
+    if let Some(old) = old {
+        let old = SchedClassifierLink::try_from(old).map_err(failed("reuse", &link))?;
+        program.attach_to_link(old).map_err(failed("replace the program of", &link))?;
+    } else {
+        let made = program.attach(interface, attach_type(which.hook()));
+        let id = made.map_err(failed("attach", &link))?;
+        let made = program.take_link(id).map_err(failed("take", &link))?;
+        pin(pins, FdLink::try_from(made).map_err(failed("get a BPF link for", &link))?, &link)?;
     }
+    Ok(Attached { link, program: which.name(), replaced })
+}
 
-    fn pin(&self, made: FdLink, link: &str) -> Result<(), AttachError> {
-        made.pin(self.pins.link(link)).map(drop).map_err(failed("pin", link))
-    }
+/// Removes a pinned link, and with it its program from the interface.
+pub(super) fn remove(pins: &Pins, link: &str) -> Result<Option<String>, AttachError> {
+    let Some(pinned) = open(&pins.link(link)).map_err(failed("open", link))? else {
+        return Ok(None);
+    };
+    // The descriptor is the last reference: closing it detaches before this returns.
+    drop(pinned.unpin().map_err(failed("unpin", link))?);
+    Ok(Some(link.into()))
+}
+
+fn pin(pins: &Pins, made: FdLink, link: &str) -> Result<(), AttachError> {
+    made.pin(pins.link(link)).map(drop).map_err(failed("pin", link))
 }
 
 /// The hook and the interface that a link's name tells; `None`: not on an interface.

@@ -14,6 +14,7 @@ use aya::{
 use serde::Serialize;
 
 use super::{error::chain, pins::PinsError, programs::Hook, xdp_query};
+use crate::host::HostError;
 
 /// What an attach call did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -85,6 +86,12 @@ pub enum AttachError {
         /// Why.
         reason: String,
     },
+    /// A hidden namespace cannot be entered.
+    #[error(transparent)]
+    Namespace(#[from] HostError),
+    /// The interfaces in a hidden namespace cannot be listed.
+    #[error("cannot list the interfaces in namespace {0}: {1}")]
+    Hidden(String, io::Error),
     /// The links' directory.
     #[error(transparent)]
     Pins(#[from] PinsError),

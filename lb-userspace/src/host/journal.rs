@@ -2,7 +2,8 @@
 //! kept over restarts and kills of the agent until `detach` has restored everything.
 //!
 //! What the kernel itself ties to something of ours is not in it: addresses, routes and offloads
-//! go with their leg, reserved ports with the agent's sockets.
+//! go with their leg, reserved ports with the agent's sockets. Legs that Docker made stay, so their
+//! offloads are in it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostError, Result, nat, sysctl};
+use super::{HostError, Result, docker::gro, nat, sysctl};
 
 /// Where state directories lie by default: gone after a reboot, as the changes are.
 pub const STATE_ROOT: &str = "/run/swarmlb";
@@ -32,6 +33,20 @@ pub struct Journal {
 struct Record {
     sysctls: BTreeMap<String, Changed>,
     nft_tables: BTreeSet<String>,
+    /// Interfaces in containers whose GRO was off.
+    #[serde(default)]
+    gro: BTreeSet<TaskInterface>,
+}
+
+/// An interface inside a container.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct TaskInterface {
+    /// The file that names the container's namespace.
+    pub(super) netns: PathBuf,
+    /// Inode of that namespace: another container's may have the name later.
+    pub(super) inode: u64,
+    /// The interface's index in it.
+    pub(super) ifindex: u32,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,13 +89,38 @@ impl Journal {
         if self.record.nft_tables.insert(table.into()) { self.save() } else { Ok(()) }
     }
 
+    /// Puts an interface on record whose GRO is about to be turned on.
+    pub(super) fn record_gro(&mut self, interface: TaskInterface) -> Result<()> {
+        if self.record.gro.insert(interface) { self.save() } else { Ok(()) }
+    }
+
+    /// Turns GRO off again wherever it was off, save at the interfaces that `keep` names. Those that are
+    /// gone need nothing.
+    ///
+    /// # Errors
+    /// The first failure, after the rest was tried; what failed stays on record.
+    pub(super) fn restore_gro(&mut self, keep: impl Fn(&TaskInterface) -> bool) -> Result<()> {
+        let (mut failure, before) = (None, self.record.gro.len());
+        self.record.gro.retain(|interface| {
+            keep(interface)
+                || gro::restore(interface).is_err_and(|error| {
+                    failure = Some(error);
+                    true
+                })
+        });
+        if self.record.gro.len() != before {
+            self.save()?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
     /// Undoes everything on record and removes it. A sysctl that someone has changed since is left
     /// as it is.
     ///
     /// # Errors
     /// The first failure, after the rest was tried; the record then stays for another attempt.
-    pub async fn restore(self) -> Result<()> {
-        let mut outcomes = Vec::new();
+    pub async fn restore(mut self) -> Result<()> {
+        let mut outcomes = vec![self.restore_gro(|_| false)];
         if !self.record.nft_tables.is_empty() {
             outcomes.push(nat::remove().await);
         }

@@ -1,9 +1,10 @@
-//! The node outside BPF: interfaces, namespaces, gateway and overlay legs, NAT, sysctls, reserved ports. Wishes
-//! come in from the agent as plain values, facts about the node go out as plain values; whatever is
-//! changed here can be undone by `detach`.
+//! The node outside BPF: interfaces, namespaces, gateway and overlay legs, NAT, sysctls, reserved ports;
+//! in `docker` what a Docker Engine has made of these. Wishes come in from the agent as plain values,
+//! facts about the node go out as plain values; whatever is changed here can be undone by `detach`.
 //!
 //! Everything acts on the network namespace of the calling thread, which is the node's.
 
+pub mod docker;
 mod error;
 pub mod journal;
 pub mod legs;

@@ -47,10 +47,7 @@ impl Namespace {
     /// # Errors
     /// When there is none (yet): see [`HostError::is_missing_namespace`].
     pub fn open(netns: &Netns) -> Result<Self> {
-        match netns {
-            Netns::Path(path) => Self::open_path(path),
-            Netns::Pid(pid) => Self::open_path(Path::new(&format!("/proc/{pid}/ns/net"))),
-        }
+        Self::open_path(&netns.path())
     }
 
     /// The namespace of the calling thread: the node's.

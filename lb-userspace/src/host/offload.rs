@@ -8,7 +8,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::{HostError, Result, netns::Namespace};
 
-/// `ETHTOOL_SGRO` of include/uapi/linux/ethtool.h.
+/// `ETHTOOL_GGRO` of include/uapi/linux/ethtool.h.
+const ETHTOOL_GGRO: u32 = 0x2b;
+/// `ETHTOOL_SGRO`.
 const ETHTOOL_SGRO: u32 = 0x2c;
 
 /// `struct ethtool_value`.
@@ -34,14 +36,23 @@ nix::ioctl_readwrite_bad!(siocethtool, libc::SIOCETHTOOL, EthtoolRequest);
 /// # Errors
 /// When there is no such interface, or the caller may not.
 pub(super) fn enable_gro(namespace: &Namespace, interface: &str) -> Result<()> {
-    let set = namespace.run(|| set_gro(interface))?;
+    let set = namespace.run(|| set_gro(interface, true))?;
     set.map_err(HostError::io(format!("turn GRO on at {interface}")))
 }
 
-fn set_gro(interface: &str) -> nix::Result<()> {
+/// Whether GRO is on at an interface of the calling thread's namespace.
+pub(super) fn has_gro(interface: &str) -> nix::Result<bool> {
+    ethtool(interface, EthtoolValue { cmd: ETHTOOL_GGRO, data: 0 }).map(|value| value.data != 0)
+}
+
+/// Turns GRO on or off at an interface of the calling thread's namespace.
+pub(super) fn set_gro(interface: &str, on: bool) -> nix::Result<()> {
+    ethtool(interface, EthtoolValue { cmd: ETHTOOL_SGRO, data: on.into() }).map(drop)
+}
+
+fn ethtool(interface: &str, mut value: EthtoolValue) -> nix::Result<EthtoolValue> {
     let socket: OwnedFd =
         socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    let mut value = EthtoolValue { cmd: ETHTOOL_SGRO, data: 1 };
     let mut request =
         EthtoolRequest { name: [0; libc::IFNAMSIZ], value: &raw mut value, rest_of_union: [0; 2] };
     // One byte stays zero: the kernel wants the name terminated.
@@ -49,9 +60,9 @@ fn set_gro(interface: &str) -> nix::Result<()> {
         *to = from;
     }
     // SAFETY: `request` has the size and layout of `struct ifreq`, and its pointer leads to a live
-    // `struct ethtool_value`, the only memory that ETHTOOL_SGRO reads.
+    // `struct ethtool_value`, the only memory that these commands read or write.
     unsafe { siocethtool(socket.as_raw_fd(), &raw mut request) }?;
-    Ok(())
+    Ok(value)
 }
 
 const _: () = assert!(size_of::<EthtoolRequest>() >= size_of::<libc::ifreq>());

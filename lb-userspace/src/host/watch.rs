@@ -2,6 +2,7 @@
 //! [`HostEvent`]s out. The events say where to look again, never what changed, so a lost
 //! notification costs a few seconds and no truth: every [`RECHECK`] says to look everywhere.
 
+mod hidden;
 mod namespaces;
 
 use std::time::Duration;
@@ -12,7 +13,8 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{MulticastGroup, new_multicast_connection, sys::SocketAddr};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout_at};
 
-use namespaces::Namespaces;
+pub use hidden::HiddenLinks;
+use namespaces::{DIRECTORY, Namespaces};
 
 use super::{HostError, Result};
 
@@ -68,7 +70,7 @@ pub fn watch(recheck: Duration) -> Result<impl Stream<Item = HostEvent> + Unpin 
     let notices = subscribe().map_err(HostError::io("subscribe to network changes"))?;
     let mut ticks = interval_at(Instant::now() + recheck, recheck);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let watch = Watch { notices, ticks, namespaces: Namespaces::default() };
+    let watch = Watch { notices, ticks, namespaces: Namespaces::new(DIRECTORY.into()) };
     Ok(Box::pin(stream::unfold(watch, async |mut watch| Some((watch.next().await, watch)))))
 }
 

@@ -32,6 +32,8 @@ pub struct Link {
     pub up: bool,
     /// Loops back.
     pub loopback: bool,
+    /// Index of the bridge that it is a port of.
+    pub master: Option<u32>,
     /// For a veth, the other end's index in its own namespace.
     pub peer_ifindex: Option<u32>,
     /// For a veth whose other end is in another namespace, this namespace's id for that one.
@@ -223,6 +225,7 @@ impl Link {
             LinkAttribute::Mtu(mtu) => self.mtu = mtu,
             LinkAttribute::Address(mac) => self.mac = mac.try_into().ok(),
             LinkAttribute::Link(ifindex) => self.peer_ifindex = Some(ifindex),
+            LinkAttribute::Controller(ifindex) => self.master = Some(ifindex),
             LinkAttribute::LinkNetNsId(id) => self.peer_netns_id = Some(id),
             LinkAttribute::LinkInfo(infos) => self.kind = kind_of(&infos),
             LinkAttribute::Xdp(xdp) => self.xdp_program = xdp_program_of(&xdp),
