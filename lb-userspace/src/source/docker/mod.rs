@@ -89,3 +89,9 @@ pub struct Hello {
     /// Its own address in the ingress network.
     pub ingress_addr: Option<Ipv4Addr>,
 }
+
+/// Starts to ask an engine. Needs a tokio runtime.
+#[must_use]
+pub fn start(_options: DockerOptions) -> Readings {
+    watch::channel(None).1
+}
