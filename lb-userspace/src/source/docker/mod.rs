@@ -1,6 +1,7 @@
 //! Membership from a Docker Engine in a Swarm: the engine's API, or on workers the managers' agents and
 //! the gossip, give facts (`facts`); facts give the desired state.
 pub mod facts;
+pub mod stream;
 
 use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
