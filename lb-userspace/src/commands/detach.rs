@@ -6,16 +6,31 @@ use lb_userspace::{
     dataplane::{self, Removed},
     host::{Journal, Netlink, legs::Legs, overlay::OverlayLegs},
     names::{ETC_NETNS, ResolvConfs},
+    source::docker::stream,
 };
+use tracing::warn;
 
 use super::{agent::block_on, print::line};
 use crate::cli::Place;
 
 /// `detach`.
 pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
-    let removed = dataplane::detach_after(&place.pin_root, || block_on(remove_overlay_legs())?)?;
+    let removed = dataplane::detach_after(&place.pin_root, || {
+        block_on(say_goodbye(&place.state_dir()))?;
+        block_on(remove_overlay_legs())?
+    })?;
     block_on(restore_node(&place.state_dir()))??;
     line(&text(&removed))
+}
+
+/// While everything is forwarded still: agents of other nodes reach this one's tasks in another way from
+/// now on. Those that do not hear it find out by themselves a minute later, so that none of it
+/// prevents a detach.
+async fn say_goodbye(state_dir: &Path) {
+    match stream::farewell(state_dir).await {
+        Ok(untold) => untold.iter().for_each(|who| warn!("not told that this agent leaves: {who}")),
+        Err(error) => warn!("agents of other nodes are not told that this one leaves: {error}"),
+    }
 }
 
 /// Before their programs go: without these, what a task sends in a network would get to the node's

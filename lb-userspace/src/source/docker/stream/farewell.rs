@@ -4,7 +4,11 @@
 //! to a node that does not understand them.
 use std::{path::Path, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet, time::timeout};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::{
     Manager, StreamError,
@@ -21,6 +25,8 @@ use super::{
 /// How long a manager stays reachable for its goodbye, and how long one to a manager may take: longer
 /// than any agent pauses between two attempts to connect.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long those who have heard may take to change over; none of them says when it has.
+const FOLLOW: Duration = Duration::from_secs(1);
 
 /// Says goodbye to whom the agent with this state directory was connected, within seconds. Returns
 /// who could not be told; they find out when [`crate::source::docker::AGENT_LEASE`] has passed.
@@ -74,7 +80,11 @@ async fn tell_managers(memo: &Memo, credentials: &Arc<Credentials>) -> Vec<Strin
             said.map_err(|error| format!("agent of manager {}:{port}: {error}", manager.address))
         });
     }
-    goodbyes.join_all().await.into_iter().filter_map(Result::err).collect()
+    let said = goodbyes.join_all().await;
+    if said.iter().any(Result::is_ok) {
+        sleep(FOLLOW).await;
+    }
+    said.into_iter().filter_map(Result::err).collect()
 }
 
 /// Ends when the other side has heard it, which then closes the connection.

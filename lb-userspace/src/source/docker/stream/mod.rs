@@ -25,6 +25,8 @@ mod server;
 mod session;
 mod socket;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::{
