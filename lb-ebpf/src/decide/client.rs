@@ -17,6 +17,7 @@ use super::{
     frag::{Side, find_ports, remember},
     home::{opens, too_big},
     ingress,
+    leg::is_forged,
     slot::{HomeFlow, find, open},
     snat,
 };
@@ -47,10 +48,19 @@ impl TaskClient {
     }
 }
 
-/// Recognises such a packet. `whole` says that it goes out as it is, not cut into segments first.
-/// `None`: the kernel's.
+/// Recognises such a packet from the task behind interface `ifindex`. `whole` says that it goes out as
+/// it is, not cut into segments first. `None`: the kernel's.
 #[inline(always)]
-pub fn task_client<T: Tables>(tables: &T, packet: &Packet<'_>, whole: bool) -> Option<TaskClient> {
+pub fn task_client<T: Tables>(
+    tables: &T,
+    packet: &Packet<'_>,
+    ifindex: u32,
+    whole: bool,
+) -> Option<TaskClient> {
+    // The first program passes foreign frames on there.
+    if tables.is_beside_docker() && is_forged(tables, packet, ifindex) {
+        return None;
+    }
     let Parse::Packet(mut parsed) = parse::<0>(packet) else { return None };
     if parsed.kind == Kind::IcmpError
         || !(parsed.dst == tables.node_addr() || tables.is_own(parsed.dst))
@@ -168,7 +178,8 @@ mod tests {
 
     fn verdict(world: &World, frame: &Frame, whole: bool) -> Option<Verdict> {
         let mut bytes = frame.bytes();
-        let mut client = task_client(world, &Packet::from_slice(&mut bytes), whole)?;
+        let leg = Interfaces::default().legs[0];
+        let mut client = task_client(world, &Packet::from_slice(&mut bytes), leg, whole)?;
         let mut verdict = Verdict::pass();
         decide(world, &mut client, &mut verdict).then_some(verdict)
     }

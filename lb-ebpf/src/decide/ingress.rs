@@ -244,10 +244,11 @@ pub(super) fn is_published<T: Tables>(tables: &T, proto: u8, port: [u8; 2]) -> b
     element.is_some_and(|element| element.is_published())
 }
 
-/// Gateway legs are no addresses of the wire: nothing from outside reaches them but by a port.
+/// Gateway legs are no addresses of the wire: nothing from outside reaches them but by a port. Beside
+/// Docker its own rules say so.
 #[inline(always)]
 fn from_outside_to_leg<T: Tables>(tables: &T, parsed: &Parsed) -> Verdict {
-    if in_gateway_subnet(tables, parsed.dst) {
+    if !tables.is_beside_docker() && in_gateway_subnet(tables, parsed.dst) {
         Verdict::drop(Reason::LegFromOutside)
     } else {
         Verdict::pass()

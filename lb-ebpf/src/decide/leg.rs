@@ -1,10 +1,11 @@
 //! What a task sends on its gateway leg: replies to clients of published ports, what may not leave,
 //! its own connections to published ports of its node (see `client`), and traffic to the outside,
-//! which is the kernel's.
+//! which is the kernel's. Beside Docker the bridge's and the engine's own rules judge what may not leave.
 
 use lb_common::{
     addr::V4,
     backend::NODE_SELF,
+    drops::Reason,
     flow::{NAT_DIRECT, NAT_TASK_FIN, NatKey, NatValue},
     leg::leg_index,
     port::UDP,
@@ -33,22 +34,36 @@ pub struct LegPacket {
 }
 
 /// Whether a frame from the task behind interface `ifindex` is IPv4, of whatever kind, from another
-/// address than the task's.
+/// address than the task's, and so none that we have to do with.
+///
+/// # Errors
+/// [`Reason::LegSpoof`]: nor may the kernel have it.
 #[inline(always)]
-pub fn is_forged<T: Tables>(tables: &T, packet: &Packet<'_>, ifindex: u32) -> bool {
+pub fn is_foreign<T: Tables>(
+    tables: &T,
+    packet: &Packet<'_>,
+    ifindex: u32,
+) -> Result<bool, Reason> {
+    let foreign = is_forged(tables, packet, ifindex);
+    if foreign && !tables.is_beside_docker() { Err(Reason::LegSpoof) } else { Ok(foreign) }
+}
+
+#[inline(always)]
+pub(super) fn is_forged<T: Tables>(tables: &T, packet: &Packet<'_>, ifindex: u32) -> bool {
     let Some(ip) = ipv4(packet) else { return false };
     let leg = tables.leg(leg_index(ip.src_addr));
     !leg.is_some_and(|leg| leg.ifindex == ifindex && leg.addr == ip.src_addr)
 }
 
-/// Whether a frame that is no reply goes to another task's leg.
+/// Whether a frame that is no reply goes to another task's leg and may not.
 #[inline(always)]
 pub fn trespasses<T: Tables>(tables: &T, packet: &Packet<'_>) -> bool {
-    ipv4(packet).is_some_and(|ip| {
-        in_gateway_subnet(tables, ip.dst_addr)
-            && ip.dst_addr != tables.gateway_addr()
-            && !tables.is_own(ip.dst_addr)
-    })
+    !tables.is_beside_docker()
+        && ipv4(packet).is_some_and(|ip| {
+            in_gateway_subnet(tables, ip.dst_addr)
+                && ip.dst_addr != tables.gateway_addr()
+                && !tables.is_own(ip.dst_addr)
+        })
 }
 
 /// The IPv4 header, whatever follows it.

@@ -19,7 +19,7 @@ use crate::{
     decide::{
         client::{TaskClient, decide, task_client},
         ingress::{Arriving, Inner, is_mesh, replied, sort, unwrap},
-        leg::{LegPacket, is_forged, leg, trespasses},
+        leg::{LegPacket, is_foreign, leg, trespasses},
     },
     headers::SYN,
     parse::{Kind, Parsed},
@@ -33,8 +33,10 @@ use crate::{
 pub fn run_leg(ctx: &TcContext) -> i32 {
     let kernel = Kernel::new(ctx.as_ptr());
     let packet = packet(ctx);
-    if is_forged(&kernel, &packet, ifindex(ctx)) {
-        return finish(&kernel, Err(Reason::LegSpoof));
+    match is_foreign(&kernel, &packet, ifindex(ctx)) {
+        Ok(false) => {}
+        Ok(true) => return TCX_NEXT,
+        Err(reason) => return finish(&kernel, Err(reason)),
     }
     match leg(&kernel, &packet, is_whole(ctx)) {
         Some(LegPacket { verdict, parsed }) => answer(ctx, &verdict, &parsed),
@@ -48,7 +50,7 @@ pub fn run_leg(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub fn run_client(ctx: &TcContext) -> i32 {
     let kernel = Kernel::new(ctx.as_ptr());
-    let Some(mut client) = task_client(&kernel, &packet(ctx), is_whole(ctx)) else {
+    let Some(mut client) = task_client(&kernel, &packet(ctx), ifindex(ctx), is_whole(ctx)) else {
         return TCX_NEXT;
     };
     let mut verdict = Verdict::pass();

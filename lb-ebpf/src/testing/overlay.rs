@@ -5,8 +5,8 @@ use lb_common::{
     addr::{Mac, V4, mac_of},
     backend::NODE_SELF,
     endpoint::{
-        ENDPOINT_GATEWAY, ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey,
-        OverlayLeg, VipFlowKey, VipFlowValue,
+        ANY_VNI, ENDPOINT_GATEWAY, ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP, Endpoint,
+        EndpointKey, OverlayLeg, VipFlowKey, VipFlowValue,
     },
     wire::MESH_VNI,
 };
@@ -80,6 +80,19 @@ impl World {
             world.backend_mut(VIP_SERVICE, number).addr = addr;
         }
         world.set_rows(VIP_SERVICE, &[row([A])]);
+        world
+    }
+
+    /// The same where a Docker Engine made the networks: tasks and virtual IPs alone are known.
+    #[must_use]
+    pub fn beside_docker(interfaces: Interfaces) -> Self {
+        let mut world = Self { beside_docker: true, ..Self::overlay(interfaces) };
+        world.overlay_legs.clear();
+        let known = std::mem::take(&mut world.endpoints).into_iter();
+        let known = known.filter(|(_, who)| matches!(who.kind, ENDPOINT_TASK | ENDPOINT_VIP));
+        world.endpoints = known
+            .map(|(key, who)| (EndpointKey { vni: ANY_VNI, ..key }, Endpoint { ifindex: 0, ..who }))
+            .collect();
         world
     }
 

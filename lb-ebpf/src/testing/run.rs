@@ -15,7 +15,7 @@ use crate::{
     decide::{
         client::{TaskClient, decide, task_client},
         ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
-        leg::{LegPacket, is_forged, leg, trespasses},
+        leg::{LegPacket, is_foreign, leg, trespasses},
     },
     headers::{ETHERTYPE_IPV4, Eth, SYN},
     packet::Packet,
@@ -267,16 +267,21 @@ fn refuse(
 #[must_use]
 pub fn from_task(world: &World, frame: &[u8], ifindex: u32, whole: bool) -> Ran {
     let mut wire = Wire(frame.to_vec());
-    if is_forged(world, &wire.packet(), ifindex) {
-        return finish(world, wire, Err(Reason::LegSpoof));
-    }
-    let decided = leg(world, &wire.packet(), whole);
-    let outcome = match decided {
-        Some(LegPacket { verdict, parsed }) => answer(world, &mut wire, &verdict, &parsed),
-        None if trespasses(world, &wire.packet()) => Err(Reason::LegIsolation),
-        None => dial(world, &mut wire, ifindex, whole),
+    let outcome = match is_foreign(world, &wire.packet(), ifindex) {
+        Ok(false) => from_own_address(world, &mut wire, ifindex, whole),
+        Ok(true) => dial(world, &mut wire, ifindex, whole),
+        Err(reason) => Err(reason),
     };
     finish(world, wire, outcome)
+}
+
+fn from_own_address(world: &World, wire: &mut Wire, ifindex: u32, whole: bool) -> Outcome {
+    let decided = leg(world, &wire.packet(), whole);
+    match decided {
+        Some(LegPacket { verdict, parsed }) => answer(world, wire, &verdict, &parsed),
+        None if trespasses(world, &wire.packet()) => Err(Reason::LegIsolation),
+        None => dial(world, wire, ifindex, whole),
+    }
 }
 
 fn answer(world: &World, wire: &mut Wire, verdict: &Verdict, parsed: &Parsed) -> Outcome {
@@ -303,7 +308,9 @@ fn answer(world: &World, wire: &mut Wire, verdict: &Verdict, parsed: &Parsed) ->
 }
 
 fn dial(world: &World, wire: &mut Wire, ifindex: u32, whole: bool) -> Outcome {
-    let Some(mut client) = task_client(world, &wire.packet(), whole) else { return Ok(End::Pass) };
+    let Some(mut client) = task_client(world, &wire.packet(), ifindex, whole) else {
+        return Ok(End::Pass);
+    };
     let mut verdict = Verdict::pass();
     if !decide(world, &mut client, &mut verdict) {
         return Ok(End::Pass);

@@ -38,7 +38,7 @@ impl Globals {
             .override_global("HASH_KEY", &self.hash_key, true)
             .override_global("GATEWAY_ADDR", &self.gateway_addr, true)
             .override_global("GATEWAY_MASK", &self.gateway_mask, true)
-            .override_global("BESIDE_DOCKER", &self.beside_docker, false)
+            .override_global("BESIDE_DOCKER", &self.beside_docker, true)
             .override_global("INGRESS_VNI", &self.ingress_vni, false)
             .override_global("INGRESS_ADDR", &self.ingress_addr, false)
             .override_global("NETNS_COOKIE", &self.netns_cookie, true);

@@ -40,12 +40,15 @@ fn mutate(frame: &[u8], changes: &[(usize, u8)]) -> Vec<u8> {
 }
 
 fn run(loaded: &mut Loaded, place: &Place, case: &Case, runner: &mut TestRunner) {
+    loaded.suit(&case.world, &place.interfaces);
     Maps(&mut loaded.ebpf).set(&case.world);
     let sockets = case.world.sockets.borrow();
     let _connections = place.connections(sockets.keys());
     // What a gateway leg sends depends on the namespace's routes, too.
     let [me, mongo, second] = place.interfaces.overlay.map(Hook::Overlay);
-    let hooks = [Hook::Nic, Hook::NicOverlay, me, mongo, second];
+    let [out, own, _] = place.interfaces.overlay.map(Hook::VipOut);
+    let [back, ..] = place.interfaces.overlay.map(Hook::VipIn);
+    let hooks = [Hook::Nic, Hook::NicOverlay, me, mongo, second, out, own, back];
     for step in case.steps.iter().filter(|step| hooks.contains(&step.hook)) {
         for _mutation in 0..MUTATIONS {
             let mutation = mutation().new_tree(runner).expect("a mutation").current();
@@ -68,7 +71,6 @@ fn frames_that_nobody_thought_of_end_as_over_plain_maps() {
     place::run(|place| {
         let mut runner = TestRunner::deterministic();
         let mut loaded = Loaded::new(&World::empty(), &place.interfaces);
-        Maps(&mut loaded.ebpf).devices(&place.interfaces);
         for case in all(place.interfaces) {
             run(&mut loaded, place, &case, &mut runner);
         }

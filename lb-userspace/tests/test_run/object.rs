@@ -4,8 +4,11 @@ use aya::{
     Ebpf, EbpfLoader, TestRun as _, TestRunOptions,
     programs::{SchedClassifier, Xdp},
 };
+use lb_common::addr::V4;
 use lb_ebpf::testing::{End, Hook, Interfaces, Ran, World};
 use lb_userspace::dataplane::Object;
+
+use crate::maps::Maps;
 
 /// Larger than any frame of the tables.
 const FRAME_LEN: usize = 2048;
@@ -51,6 +54,15 @@ pub(crate) struct Loaded {
     /// Programs and maps.
     pub(crate) ebpf: Ebpf,
     nic: u32,
+    shape: Shape,
+}
+
+/// The constants in which the tables' nodes differ: beside Docker; the ingress network and the node's
+/// address there.
+type Shape = (bool, u32, V4);
+
+fn shape(world: &World) -> Shape {
+    (world.beside_docker, world.ingress_vni, world.ingress_addr)
 }
 
 impl Loaded {
@@ -65,7 +77,7 @@ impl Loaded {
             .override_global("HASH_KEY", &world.hash_key, true)
             .override_global("GATEWAY_ADDR", &world.gateway_addr, true)
             .override_global("GATEWAY_MASK", &world.gateway_mask, true)
-            .override_global("BESIDE_DOCKER", &beside_docker, false)
+            .override_global("BESIDE_DOCKER", &beside_docker, true)
             .override_global("INGRESS_VNI", &world.ingress_vni, false)
             .override_global("INGRESS_ADDR", &world.ingress_addr, false)
             .load(&bytes)
@@ -74,7 +86,15 @@ impl Loaded {
         for name in TC_PROGRAMS {
             tc(&mut ebpf, name).load().expect(name);
         }
-        Self { ebpf, nic: interfaces.nic }
+        Maps(&mut ebpf).devices(interfaces);
+        Self { ebpf, nic: interfaces.nic, shape: shape(world) }
+    }
+
+    /// Loads the object anew where `world` needs other constants.
+    pub(crate) fn suit(&mut self, world: &World, interfaces: &Interfaces) {
+        if self.shape != shape(world) {
+            *self = Self::new(world, interfaces);
+        }
     }
 
     /// Lets a frame arrive.

@@ -11,6 +11,7 @@ use crate::{
 /// Lets the frames of a case arrive at the object and at plain maps: both must do what the case says,
 /// and know the same afterwards.
 fn run(loaded: &mut Loaded, place: &Place, case: &Case) {
+    loaded.suit(&case.world, &place.interfaces);
     Maps(&mut loaded.ebpf).set(&case.world);
     let sockets = case.world.sockets.borrow();
     let _connections = place.connections(sockets.keys());
@@ -32,7 +33,6 @@ fn run(loaded: &mut Loaded, place: &Place, case: &Case) {
 fn every_verdict_and_every_drop_reason_byte_for_byte() {
     place::run(|place| {
         let mut loaded = Loaded::new(&World::empty(), &place.interfaces);
-        Maps(&mut loaded.ebpf).devices(&place.interfaces);
         for case in all(place.interfaces) {
             run(&mut loaded, place, &case);
         }

@@ -64,6 +64,7 @@ fn forged(world: &World) -> Vec<Case> {
     let cut = data[..14 + 20 + 10].to_vec();
     let on_mesh = |inner| tunnelled(NODE_2, NODE, MESH_VNI, 50_000, inner).bytes();
     let nic = |name, frame: &[u8], reason| Case::new(name, world).drops(Nic, frame, reason);
+    let docker = World { beside_docker: true, ..world.clone() };
     vec![
         nic(
             "a frame of no node of the cluster",
@@ -96,6 +97,8 @@ fn forged(world: &World) -> Vec<Case> {
         nic("a mesh frame whose inner packet is cut short", &on_mesh(cut), Reason::Malformed),
         Case::new("a forged reply is the kernel's behind XDP, which dropped it", world)
             .passes(NicLate, &by_2(&unpublished)),
+        Case::new("beside Docker its own rules keep clients from a leg's address", &docker)
+            .passes(Nic, &to_web().to((TASK_A, WEB_TARGET)).bytes()),
         nic(
             "a client straight to a leg's address",
             &to_web().to((TASK_A, WEB_PORT)).bytes(),

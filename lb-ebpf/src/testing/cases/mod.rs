@@ -20,6 +20,7 @@ mod second_chance;
 mod sending;
 mod size;
 mod vip_flows;
+mod vip_legs;
 mod vips;
 mod wire;
 
@@ -106,6 +107,11 @@ impl Case {
         self.step(hook, frame, End::Pass, Some(frame))
     }
 
+    /// The kernel goes on with the frame as `out`.
+    fn bridges(self, hook: Hook, frame: &[u8], out: &[u8]) -> Self {
+        self.step(hook, frame, End::Pass, Some(out))
+    }
+
     /// The frame is dropped for a reason.
     fn drops(self, hook: Hook, frame: &[u8], reason: Reason) -> Self {
         self.step(hook, frame, End::Drop, None).counting(reason)
@@ -120,7 +126,8 @@ impl Case {
     }
 }
 
-/// All cases, on a node with these interfaces.
+/// All cases, on a node with these interfaces; those beside Docker last, since the object has to be
+/// loaded anew for them.
 #[must_use]
 pub fn all(interfaces: Interfaces) -> Vec<Case> {
     let groups = [
@@ -142,8 +149,11 @@ pub fn all(interfaces: Interfaces) -> Vec<Case> {
         size::cases,
         vip_flows::cases,
         vips::cases,
+        vip_legs::cases,
     ];
-    groups.into_iter().flat_map(|cases| cases(&interfaces)).collect()
+    let mut cases: Vec<_> = groups.into_iter().flat_map(|cases| cases(&interfaces)).collect();
+    cases.sort_by_key(|case| case.world.beside_docker);
+    cases
 }
 
 /// Lets a frame arrive at a node of plain maps.

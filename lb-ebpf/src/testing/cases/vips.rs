@@ -41,11 +41,11 @@ pub(super) fn back(addr: V4, sent: &Frame) -> Frame {
 }
 
 /// The same with its source as the client gets it.
-fn seen(vip: V4, answer: &Frame) -> Vec<u8> {
+pub(super) fn seen(vip: V4, answer: &Frame) -> Vec<u8> {
     answer.clone().from((vip, answer.src_port)).bytes()
 }
 
-fn datagram(dst: V4) -> Frame {
+pub(super) fn datagram(dst: V4) -> Frame {
     Frame { proto: UDP, ..to(dst) }
 }
 

@@ -6,6 +6,7 @@ mod overlay;
 mod parse;
 mod refusal;
 mod tunnel;
+mod vip_leg;
 mod walk;
 
 use lb_common::addr::V4;

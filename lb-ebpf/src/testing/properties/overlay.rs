@@ -56,7 +56,7 @@ fn travel(from: &World, leg: u32, to: &World, frame: &[u8]) -> Result<Vec<u8>, T
 }
 
 /// Any frame of [`ME`] to `dst` that a client of a service would send.
-fn from_me(dst: V4) -> impl Strategy<Value = Frame> {
+pub(super) fn from_me(dst: V4) -> impl Strategy<Value = Frame> {
     super::frame().prop_map(move |frame| {
         let (src_port, dst_port) = (frame.src_port, frame.dst_port);
         frame.from((ME, src_port)).to((dst, dst_port)).between(mac_of(dst), mac_of(ME))
@@ -64,7 +64,7 @@ fn from_me(dst: V4) -> impl Strategy<Value = Frame> {
 }
 
 /// The same payload on its way back.
-fn reversed(frame: &Frame) -> Frame {
+pub(super) fn reversed(frame: &Frame) -> Frame {
     let mut back = frame.clone();
     swap(&mut back.src, &mut back.dst);
     swap(&mut back.src_port, &mut back.dst_port);
@@ -73,7 +73,7 @@ fn reversed(frame: &Frame) -> Frame {
 }
 
 /// The frame without the checksums that one's complement has two forms of.
-fn without_checks(frame: &[u8]) -> Vec<u8> {
+pub(super) fn without_checks(frame: &[u8]) -> Vec<u8> {
     let mut frame = frame.to_vec();
     let at = if frame[23] == 6 { 50 } else { 40 };
     frame[24..26].fill(0);
