@@ -5,6 +5,7 @@ pub mod agent;
 pub mod check;
 pub mod compile;
 pub mod dataplane;
+pub mod fit;
 pub mod host;
 pub mod model;
 pub mod names;

@@ -49,11 +49,19 @@ pub struct DockerNode {
     /// Name of the bridge that gateway legs are ports of, `docker_gwbridge` as a rule; its subnet is
     /// [`Cluster::gateway`].
     pub bridge: String,
+    /// The node's own address on that bridge.
+    pub gateway: Ipv4Addr,
     /// The gateway legs of all containers here, those that belong to no service among them.
     pub legs: Vec<DockerLeg>,
     /// This node's place in Docker's ingress network; `None`: it has none, or the network is
     /// encrypted and must not carry anything of ours.
     pub ingress: Option<IngressSeat>,
+    /// The ingress network is encrypted: published ports reach only tasks of the node that is asked,
+    /// since the way to others would be in clear.
+    pub is_ingress_encrypted: bool,
+    /// The kernel has IPVS: the engine balances what is not taken over, and listens itself on
+    /// published ports.
+    pub has_ipvs: bool,
 }
 
 /// A container's interface on the gateway bridge.
@@ -342,6 +350,15 @@ impl DesiredState {
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// What a Docker Engine made on this node, if one does.
+    #[must_use]
+    pub const fn docker(&self) -> Option<&DockerNode> {
+        match &self.shape {
+            Shape::Standalone => None,
+            Shape::BesideDocker(docker) => Some(docker),
+        }
     }
 
     /// Whether the tasks of a service have a gateway leg: unless all its networks are internal, and

@@ -13,10 +13,11 @@ use lb_common::{
     info::NETWORKS_LEN,
 };
 
-use super::{
-    CompileError, EndpointContents, Here, MapContents, NetworkContents, targets::vip_name,
+use super::{CompileError, EndpointContents, Here, MapContents, NetworkContents};
+use crate::{
+    fit::vip_name,
+    model::{DesiredState, Network, NetworkSubnet, Service, Task},
 };
-use crate::model::{DesiredState, Network, NetworkSubnet, Service, Task};
 
 /// Address of the entry that says that a VNI is known; under the mesh's, that there are networks.
 const NETWORK_ADDR: V4 = [0; 4];

@@ -4,7 +4,10 @@
 
 use lb_common::port::{PublishedPort, port_index};
 
-use crate::model::{DesiredState, Publish, PublishMode, Service, Task};
+use crate::{
+    fit::vip_name,
+    model::{DesiredState, Publish, PublishMode, Service, Task},
+};
 
 /// A service as this node's maps have it.
 #[derive(Clone, Debug)]
@@ -39,11 +42,6 @@ pub(super) fn targets<'a>(desired: &'a DesiredState, node: &str) -> Vec<Target<'
             .chain(host_mode(service, node))
     };
     desired.services.iter().flat_map(all).collect()
-}
-
-/// Name of the service that a virtual IP is.
-pub(super) fn vip_name(service: &str, network: &str) -> String {
-    format!("{service}@{network}")
 }
 
 fn everywhere(service: &Service) -> Target<'_> {

@@ -6,3 +6,8 @@ pub mod file;
 mod warning;
 
 pub use warning::{Warning, local_port_warnings};
+
+/// Largest weight: above it one row per weight no longer shows in the smallest row table.
+const MAX_WEIGHT: u16 = 1000;
+/// How long other nodes wait before they use a task that is new on its home node unless told otherwise, ms.
+const HOLD_MS: u64 = 300;

@@ -3,7 +3,7 @@
 use std::{fmt, ops::RangeInclusive};
 
 use lb_common::wire::TUNNEL_OVERHEAD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{DesiredState, Network, Protocol, Publish, PublishMode, Service};
 
@@ -11,12 +11,26 @@ use crate::model::{DesiredState, Network, Protocol, Publish, PublishMode, Servic
 const ETHERNET_MTU: u16 = 1500;
 
 /// Something that is allowed and may surprise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// What it is about, such as `service "web"`.
     pub subject: String,
     /// What may surprise, and what to do if it does.
     pub text: String,
+}
+
+impl Warning {
+    /// One about the service of that name.
+    #[must_use]
+    pub fn of_service(name: &str, text: &str) -> Self {
+        warning(&format!("service {name:?}"), text)
+    }
+
+    /// Whether it is about the service of that name.
+    #[must_use]
+    pub fn is_of_service(&self, name: &str) -> bool {
+        self.subject == format!("service {name:?}")
+    }
 }
 
 impl fmt::Display for Warning {
@@ -62,7 +76,7 @@ fn local_port(service: &Service, port: &Publish, range: &RangeInclusive<u16>) ->
         range.start(),
         range.end()
     );
-    warning(&subject(service), &text)
+    Warning::of_service(&service.name, &text)
 }
 
 /// Tasks of such a network send what an Ethernet underlay does not carry.
@@ -103,11 +117,7 @@ fn tasks(service: &Service) -> Option<Warning> {
     } else {
         return None;
     };
-    Some(warning(&subject(service), text))
-}
-
-fn subject(service: &Service) -> String {
-    format!("service {:?}", service.name)
+    Some(Warning::of_service(&service.name, text))
 }
 
 fn warning(subject: &str, text: &str) -> Warning {

@@ -5,7 +5,11 @@
 //! Both are plain values with an order, so that "has anything changed" is a comparison. Facts about
 //! the Swarm travel between agents as JSON: add fields with `#[serde(default)]`.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    path::PathBuf,
+};
 
 use lb_common::addr::Mac;
 use serde::{Deserialize, Serialize};
@@ -129,6 +133,9 @@ pub struct LocalFacts {
     pub bridge: Option<BridgeFacts>,
     /// Running containers with a leg on the gateway bridge, by id.
     pub containers: BTreeMap<String, ContainerFacts>,
+    /// Ids of the tasks whose containers run here, also of those without such a leg; `None`: not known.
+    /// A task of this node that is not among them is no backend, whatever the Swarm says.
+    pub running: Option<BTreeSet<String>>,
     /// Its own address in the ingress network.
     pub ingress_addr: Option<Ipv4Addr>,
     /// Ids of the overlay networks that have a namespace here, with the namespace's file.

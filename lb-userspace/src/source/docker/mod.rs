@@ -1,5 +1,6 @@
 //! Membership from a Docker Engine in a Swarm: the engine's API, or on workers the managers' agents and
 //! the gossip, give facts (`facts`); facts give the desired state.
+pub mod desired;
 pub mod facts;
 pub mod stream;
 

@@ -10,11 +10,11 @@ use super::{
     report::{At, Place, Report},
     suggest::did_you_mean,
 };
-use crate::model::{EndpointMode, PublishMode};
+use crate::{
+    fit::MAX_NAME,
+    model::{EndpointMode, PublishMode},
+};
 
-/// Longest name, bytes: what the name maps hold, less a final zero; also the longest label of a name
-/// in the DNS (RFC 1035, 2.3.4).
-const MAX_NAME: usize = lb_common::info::NAME_LEN - 1;
 /// What a host-mode port adds to its service's name in the maps: `@host:65535/tcp`.
 const HOST_SUFFIX: usize = "@host:65535/tcp".len();
 /// Longest name of an interface, bytes (IFNAMSIZ less the final zero).

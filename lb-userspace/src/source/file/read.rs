@@ -9,16 +9,15 @@ use super::{
     report::{At, Place, Report},
     section::{Section, Unread},
 };
-use crate::model::{EndpointMode, Protocol, PublishMode, ReturnMode, Scheduler, Subnet};
+use crate::{
+    model::{EndpointMode, Protocol, PublishMode, ReturnMode, Scheduler, Subnet},
+    source::{HOLD_MS, MAX_WEIGHT},
+};
 
 use lb_common::wire::{MESH_VNI, VXLAN_PORT};
 
-/// Largest weight: above it one row per weight no longer shows in the smallest row table.
-const MAX_WEIGHT: u16 = 1000;
 /// Longest hold, a minute, ms.
 const MAX_HOLD_MS: u64 = 60_000;
-/// Default hold, ms.
-const HOLD_MS: u64 = 300;
 /// Default subnet of gateway legs.
 const GATEWAY: Subnet = Subnet { addr: std::net::Ipv4Addr::new(172, 31, 0, 0), prefix: 16 };
 
