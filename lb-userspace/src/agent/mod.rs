@@ -4,10 +4,12 @@
 //! `run` is its life, `membership` says what the cluster should be, `trigger` and `changes` wake it,
 //! `hold` and `leaving` decide what must wait, `workbench` does the work with `legs`, `overlay`,
 //! `egress`, `attach` and `writes`, the last with `ports`, `hops` and `interfaces`, and with `docker`
-//! where an engine has made legs and networks; `voice` and `record` tell.
+//! where an engine has made legs and networks; `voice`, `record` and
+//! `docker_record` tell.
 mod attach;
 mod changes;
 mod docker;
+mod docker_record;
 mod egress;
 mod error;
 mod hold;
@@ -28,6 +30,7 @@ mod voice;
 mod workbench;
 mod writes;
 
+pub use docker_record::DockerRecord;
 pub use egress::journal_dir;
 pub use error::AgentError;
 pub use lock::{AgentLock, LockError, is_running};

@@ -7,9 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::DockerRecord;
 use crate::{
     names::{DRAFT_EXTENSION, NameCounts, SAVED_FILE},
-    source::docker::stream::MEMO_FILE,
+    source::{Warning, docker::stream::MEMO_FILE},
 };
 
 const RECORD_FILE: &str = "status.json";
@@ -21,7 +22,7 @@ pub struct Record {
     pub pid: u32,
     /// The node it is the agent of.
     pub node: String,
-    /// The cluster file.
+    /// The cluster file; empty beside Docker.
     pub config: PathBuf,
     /// Counts successful applies since the pins were made.
     pub generation: u64,
@@ -31,6 +32,12 @@ pub struct Record {
     pub refused: Option<String>,
     /// What is not as it should be, for people.
     pub problems: Vec<String>,
+    /// What is allowed and may surprise, and what is not served.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+    /// Of an agent beside Docker, where what it knows comes from.
+    #[serde(default)]
+    pub docker: Option<DockerRecord>,
     /// What the resolvers in its tasks have done since it started.
     #[serde(default)]
     pub names: NameCounts,

@@ -12,9 +12,10 @@ use super::{
     view::{bytes, lines, table},
 };
 use crate::{
-    agent::Record,
+    agent::{DockerRecord, Record},
     dataplane::{Inventory, LinkEntry, MapEntry, ProgramEntry},
     names::NameCounts,
+    source::docker::Origin,
 };
 
 /// The state of one node's data plane and agent.
@@ -93,12 +94,14 @@ impl Status {
         let age = unix_secs(SystemTime::now()).saturating_sub(record.applied_at_unix_secs);
         let mut lines = vec![
             format!("Agent:    {state} (pid {}, node {})", record.pid, record.node),
-            format!("Config:   {}", record.config.display()),
             format!("Applied:  generation {}, {age} s ago", record.generation),
         ];
+        lines.splice(1..1, source_text(record));
         lines.extend(names_text(&record.names));
         lines.extend(record.refused.iter().map(|refused| format!("Refused:  {refused}")));
         lines.extend(record.problems.iter().map(|problem| format!("Problem:  {problem}")));
+        let warnings = record.warnings.iter();
+        lines.extend(warnings.map(|told| format!("Warning:  {}: {}", told.subject, told.text)));
         lines
     }
 
@@ -148,6 +151,39 @@ fn names_text(names: &NameCounts) -> Option<String> {
     (*tasks > 0).then_some(text)
 }
 
+/// Where the agent's knowledge comes from.
+fn source_text(record: &Record) -> Vec<String> {
+    let Some(docker) = &record.docker else {
+        return vec![format!("Config:   {}", record.config.display())];
+    };
+    let now = unix_secs(SystemTime::now());
+    let since = |secs: u64| format!("for {} s", now.saturating_sub(secs));
+    let role = if docker.origin.is_manager { "manager" } else { "worker" };
+    let engine = match docker.origin.engine_answers {
+        true => "answers",
+        false => "DOES NOT ANSWER; the last good state stays in force",
+    };
+    let engine_since = since(docker.engine_since_unix_secs);
+    let (facts, facts_since) = (facts_text(docker), since(docker.facts_since_unix_secs));
+    vec![
+        format!("Source:   Docker Swarm {role}, {}", docker.host),
+        format!("Engine:   {engine} ({engine_since})"),
+        format!("Facts:    {facts} ({facts_since})"),
+    ]
+}
+
+/// Who tells about the Swarm.
+fn facts_text(docker: &DockerRecord) -> String {
+    match &docker.origin {
+        Origin { is_gossip: true, .. } => "from the gossip alone: no manager's agent is heard; \
+             protocols, labels and stopping tasks are as a manager told them last"
+            .to_owned(),
+        Origin { is_manager: true, .. } => "from this manager's API".to_owned(),
+        Origin { manager: Some(manager), .. } => format!("from the manager's agent at {manager}"),
+        Origin { .. } => "from nobody now; the last ones stay in force".to_owned(),
+    }
+}
+
 fn unix_secs(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs())
 }
@@ -155,6 +191,7 @@ fn unix_secs(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Warning;
 
     fn status() -> Status {
         let record = Record {
@@ -166,6 +203,7 @@ mod tests {
             refused: Some("cluster.toml:3: unknown key".into()),
             problems: vec!["tcp port 80 is in use".into()],
             names: NameCounts { tasks: 2, answered: 7, ..NameCounts::default() },
+            ..Record::default()
         };
         let link = LinkEntry { name: "xdp-eth0".into(), id: 3, program: 9 };
         let program = ProgramEntry {
@@ -201,6 +239,54 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in:\n{text}");
         }
+    }
+
+    fn beside_docker(origin: Origin) -> Status {
+        let mut status = status();
+        let record = status.record.as_mut().expect("there");
+        let subject = "ingress network".to_owned();
+        record.warnings = vec![Warning { subject, text: "it is encrypted".into() }];
+        record.docker = Some(DockerRecord::after(None, "unix:///run/docker.sock", origin, 5));
+        status
+    }
+
+    #[test]
+    fn text_says_where_facts_come_from_and_what_is_not_served() {
+        let origin =
+            Origin { is_manager: true, engine_answers: true, manager: None, is_gossip: false };
+        let manager = beside_docker(origin.clone()).text();
+        let manager_at = Some("198.18.0.1:7950".to_owned());
+        let worker = Origin { is_manager: false, manager: manager_at, ..origin };
+        let silent = Origin { engine_answers: false, ..worker.clone() };
+        let gossip = Origin { manager: None, is_gossip: true, ..worker.clone() };
+        for (text, part) in [
+            (&manager, "Source:   Docker Swarm manager, unix:///run/docker.sock"),
+            (&manager, "Engine:   answers (for "),
+            (&manager, "Facts:    from this manager's API (for "),
+            (&manager, "Warning:  ingress network: it is encrypted"),
+            (&beside_docker(worker).text(), "from the manager's agent at 198.18.0.1:7950"),
+            (&beside_docker(silent).text(), "Engine:   DOES NOT ANSWER"),
+            (&beside_docker(gossip).text(), "Facts:    from the gossip alone"),
+        ] {
+            assert!(text.contains(part) && !text.contains("Config:"), "{part} in:\n{text}");
+        }
+        assert!(status().text().contains("Config:   cluster.toml"));
+    }
+
+    #[test]
+    fn json_tells_the_source() {
+        let manager = Some("m:1".to_owned());
+        let origin = Origin { is_manager: false, engine_answers: true, manager, is_gossip: false };
+        let json = serde_json::to_value(beside_docker(origin)).unwrap();
+        let docker = serde_json::json!({
+            "host": "unix:///run/docker.sock", "is_manager": false, "engine_answers": true,
+            "manager": "m:1", "is_gossip": false, "engine_since_unix_secs": 5,
+            "facts_since_unix_secs": 5
+        });
+        assert_eq!(json["record"]["docker"], docker);
+        let warning =
+            serde_json::json!({ "subject": "ingress network", "text": "it is encrypted" });
+        assert_eq!(json["record"]["warnings"][0], warning);
     }
 
     #[test]

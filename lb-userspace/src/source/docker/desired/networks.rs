@@ -1,9 +1,9 @@
 //! The Swarm's overlay networks. Keys of the packet path beside Docker are addresses without their
 //! network, so no two networks may share one; Docker sees to that, and facts that say otherwise lose.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 
-use super::{NotReady, View, Warning, normal, numbers::Offset};
+use super::{NotReady, View, Warning, nodes::first_letters, normal, numbers::Offset};
 use crate::{
     fit::{MAX_NAME, fit},
     model::{Network, NetworkSubnet, Subnet},
@@ -53,7 +53,6 @@ impl Networks {
                 Some(conflict) => warnings.push(left_out(facts, &conflict)),
                 None if facts.is_ingress => networks.take_ingress(id, facts, subnets),
                 None => {
-                    let namespace = view.local.overlay_namespaces.get(id).cloned();
                     networks.names.insert(id.clone(), fit(&facts.name, MAX_NAME));
                     networks.list.push(Network {
                         name: fit(&facts.name, MAX_NAME),
@@ -61,7 +60,7 @@ impl Networks {
                         further: further.to_vec(),
                         internal: facts.is_internal,
                         mtu: facts.mtu,
-                        namespace,
+                        namespace: Some(namespace(view, id)),
                     });
                 }
             }
@@ -117,6 +116,13 @@ impl Networks {
         };
         subnets.iter().enumerate().find_map(clash)
     }
+}
+
+/// Where the engine keeps the network's namespace, or will as soon as a task is in the network here
+/// (libnetwork `drivers/overlay/ov_network.go`: a version and ten letters of the network's id).
+fn namespace(View { local, .. }: View<'_>, id: &str) -> PathBuf {
+    let usual = || local.netns_dir.join(format!("1-{}", first_letters(id, 10)));
+    local.overlay_namespaces.get(id).cloned().unwrap_or_else(usual)
 }
 
 /// What two subnets have in common.

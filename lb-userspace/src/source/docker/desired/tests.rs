@@ -28,7 +28,9 @@ fn the_usual_swarm() {
     assert_eq!(state.nodes[0].interfaces, ["eth0"]);
     let networks: Vec<_> = state.networks.iter().map(|net| (&*net.name, net.first.vni)).collect();
     assert_eq!(networks, [("back", 4097), ("front", 4098)], "without the ingress network");
-    assert_eq!(state.networks[0].namespace, Some(PathBuf::from("/run/docker/netns/1-back")));
+    let namespaces: Vec<_> = state.networks.iter().map(|net| net.namespace.clone()).collect();
+    let path = |name: &str| Some(PathBuf::from(format!("/run/docker/netns/{name}")));
+    assert_eq!(namespaces, [path("1-back"), path("1-net-front-")], "whether or not it is there");
     assert_eq!((state.cluster.vxlan_port, state.cluster.hold_ms), (4789, 300));
     assert!(!state.dns.enabled);
 }

@@ -183,7 +183,7 @@ proptest! {
         let mut swarm = Swarm::usual();
         swarm.swarm.tasks.clear();
         let add = |swarm: &mut Swarm, host: u8| {
-            let task = task_of("sweb", "n2id", &[("ing", [10, 0, 0, host]), ("net-front", [10, 20, 0, host])]);
+            let task = task_of("sweb", "n2id", &[("ing", [10, 0, 0, host]), ("net-front-a", [10, 20, 0, host])]);
             swarm.swarm.tasks.insert(format!("{host:08}"), task);
         };
         hosts.iter().for_each(|host| add(&mut swarm, *host));

@@ -75,9 +75,12 @@ fn facts() -> SwarmFacts {
         let hostname = format!("node-{last}");
         NodeFacts { hostname, address, is_down: false, has_agent: last < 3 }
     };
-    let web_2 = task_of("sweb", "n2id", &[("ing", [10, 0, 0, 7]), ("net-front", [10, 20, 0, 7])]);
+    let web_2 = task_of("sweb", "n2id", &[("ing", [10, 0, 0, 7]), ("net-front-a", [10, 20, 0, 7])]);
     let tasks = [
-        (WEB_1, task_of("sweb", "n1id", &[("ing", [10, 0, 0, 6]), ("net-front", [10, 20, 0, 6])])),
+        (
+            WEB_1,
+            task_of("sweb", "n1id", &[("ing", [10, 0, 0, 6]), ("net-front-a", [10, 20, 0, 6])]),
+        ),
         (WEB_2, TaskFacts { slot: "2".into(), ..web_2 }),
         ("db1cccccccccc", task_of("sdb", "n2id", &[("net-back", [10, 30, 0, 9])])),
     ];
@@ -87,7 +90,7 @@ fn facts() -> SwarmFacts {
         nodes: [1, 2, 3].map(|last| (format!("n{last}id"), node(last))).into(),
         networks: [
             ("ing".into(), network("ingress", 4096, [10, 0, 0, 0])),
-            ("net-front".into(), network("front", 4098, [10, 20, 0, 0])),
+            ("net-front-a".into(), network("front", 4098, [10, 20, 0, 0])),
             ("net-back".into(), network("back", 4097, [10, 30, 0, 0])),
         ]
         .into(),
@@ -101,7 +104,7 @@ fn services() -> std::collections::BTreeMap<String, ServiceFacts> {
     let vip = |id: &str, addr: Ipv4Addr| (id.to_owned(), addr);
     let web = ServiceFacts {
         name: "web".into(),
-        vips: [vip("ing", [10, 0, 0, 5].into()), vip("net-front", own_vip("front"))].into(),
+        vips: [vip("ing", [10, 0, 0, 5].into()), vip("net-front-a", own_vip("front"))].into(),
         ports: vec![port],
         ..Default::default()
     };
