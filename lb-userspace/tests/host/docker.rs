@@ -72,8 +72,11 @@ fn beside(legs: &[DockerLeg]) -> DockerNode {
     DockerNode {
         netns_dir: Path::new("/run/netns").into(),
         bridge: "docker_gwbridge".into(),
+        gateway: [172, 18, 0, 1].into(),
         legs: legs.to_vec(),
         ingress: None,
+        is_ingress_encrypted: false,
+        has_ipvs: false,
     }
 }
 
