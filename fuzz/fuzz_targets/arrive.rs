@@ -9,13 +9,19 @@ fuzz_target!(|bytes: &[u8]| {
     let interfaces = Interfaces::default();
     let here = World::overlay(interfaces);
     let mut away = World::overlay(interfaces);
+    let docker = World::beside_docker(interfaces);
+    let mut docker_away = docker.clone();
     for service in [WEB, DNS, VIP_SERVICE] {
         away.set_rows(service, &[row([ON_2])]);
+        docker_away.set_rows(service, &[row([ON_2])]);
     }
     let [me, mongo, _] = interfaces.overlay.map(Hook::Overlay);
+    let [out, own, _] = interfaces.overlay.map(Hook::VipOut);
+    let [back, ..] = interfaces.overlay.map(Hook::VipIn);
     let leg = Hook::Leg(interfaces.legs[0]);
-    for world in [here, away] {
-        for hook in [Hook::Nic, Hook::NicLate, Hook::NicOverlay, leg, me, mongo] {
+    let hooks = [Hook::Nic, Hook::NicLate, Hook::NicOverlay, leg, me, mongo, out, own, back];
+    for world in [here, away, docker, docker_away] {
+        for hook in hooks {
             // Twice, since the first packet of a flow is not like the second.
             for _packet in 0..2 {
                 let ran = arrive(&world, hook, bytes);
