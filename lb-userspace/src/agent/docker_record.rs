@@ -52,6 +52,7 @@ mod tests {
             engine_answers: true,
             manager: Some("198.18.0.1:7950".into()),
             is_gossip: false,
+            trouble: None,
         };
         let first = DockerRecord::after(None, "unix:///s", heard.clone(), 10);
         let same = DockerRecord::after(Some(&first), "unix:///s", heard.clone(), 20);

@@ -165,11 +165,13 @@ fn source_text(record: &Record) -> Vec<String> {
     };
     let engine_since = since(docker.engine_since_unix_secs);
     let (facts, facts_since) = (facts_text(docker), since(docker.facts_since_unix_secs));
-    vec![
+    let mut lines = vec![
         format!("Source:   Docker Swarm {role}, {}", docker.host),
         format!("Engine:   {engine} ({engine_since})"),
         format!("Facts:    {facts} ({facts_since})"),
-    ]
+    ];
+    lines.extend(docker.origin.trouble.as_ref().map(|trouble| format!("Problem:  {trouble}")));
+    lines
 }
 
 /// Who tells about the Swarm.
@@ -252,8 +254,13 @@ mod tests {
 
     #[test]
     fn text_says_where_facts_come_from_and_what_is_not_served() {
-        let origin =
-            Origin { is_manager: true, engine_answers: true, manager: None, is_gossip: false };
+        let origin = Origin {
+            is_manager: true,
+            engine_answers: true,
+            manager: None,
+            is_gossip: false,
+            trouble: None,
+        };
         let manager = beside_docker(origin.clone()).text();
         let manager_at = Some("198.18.0.1:7950".to_owned());
         let worker = Origin { is_manager: false, manager: manager_at, ..origin };
@@ -276,7 +283,13 @@ mod tests {
     #[test]
     fn json_tells_the_source() {
         let manager = Some("m:1".to_owned());
-        let origin = Origin { is_manager: false, engine_answers: true, manager, is_gossip: false };
+        let origin = Origin {
+            is_manager: false,
+            engine_answers: true,
+            manager,
+            is_gossip: false,
+            trouble: None,
+        };
         let json = serde_json::to_value(beside_docker(origin)).unwrap();
         let docker = serde_json::json!({
             "host": "unix:///run/docker.sock", "is_manager": false, "engine_answers": true,

@@ -5,7 +5,8 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use futures::TryStreamExt as _;
 use lb_common::addr::Mac;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp,
+    InfoData, InfoKind, InfoVeth, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    LinkXdp,
 };
 use nix::errno::Errno;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
@@ -92,6 +93,17 @@ impl Netlink {
     pub async fn link_at(&self, ifindex: u32) -> Result<Option<Link>> {
         let found = self.handle.link().get().match_index(ifindex).execute().try_next().await;
         absent_or(found, format!("look up interface {ifindex}"))
+    }
+
+    /// UDP port of the first vxlan device.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub async fn vxlan_port(&self) -> Result<Option<u16>> {
+        let dump = self.handle.link().get().execute();
+        let ports = dump.try_filter_map(|link| async move { Ok(vxlan_port_of(&link)) });
+        let first = std::pin::pin!(ports).try_next().await;
+        first.map_err(HostError::netlink("look for a vxlan device"))
     }
 
     /// Makes a veth pair in one step, both ends named and addressed.
@@ -242,6 +254,21 @@ fn kind_of(infos: &[LinkInfo]) -> String {
         _ => None,
     });
     kind.unwrap_or_default()
+}
+
+fn vxlan_port_of(link: &LinkMessage) -> Option<u16> {
+    let infos = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => Some(infos),
+        _ => None,
+    });
+    let vxlan = infos?.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Vxlan(vxlan)) => Some(vxlan),
+        _ => None,
+    });
+    vxlan?.iter().find_map(|field| match field {
+        InfoVxlan::Port(port) => Some(*port),
+        _ => None,
+    })
 }
 
 fn xdp_program_of(xdp: &[LinkXdp]) -> Option<u32> {

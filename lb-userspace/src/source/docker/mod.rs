@@ -1,13 +1,25 @@
 //! Membership from a Docker Engine in a Swarm: the engine's API, or on workers the managers' agents and
 //! the gossip, give facts (`facts`); facts give the desired state.
+mod api;
+mod assemble;
 pub mod desired;
+mod documents;
+mod engine;
+pub mod error;
 pub mod facts;
+mod keep;
+mod kernel;
+mod merge;
+mod pace;
+mod source;
 pub mod stream;
 
 use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+pub use self::source::start;
 
 use crate::{model::DesiredState, source::Warning};
 
@@ -81,6 +93,9 @@ pub struct Origin {
     /// Facts about the Swarm come from the gossip alone: protocols, labels and stopping tasks are as
     /// they were when a manager was last heard.
     pub is_gossip: bool,
+    /// What keeps the engine from telling what it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// What an agent tells the managers' agents about its node.
@@ -90,10 +105,4 @@ pub struct Hello {
     pub address: Ipv4Addr,
     /// Its own address in the ingress network.
     pub ingress_addr: Option<Ipv4Addr>,
-}
-
-/// Starts to ask an engine. Needs a tokio runtime.
-#[must_use]
-pub fn start(_options: DockerOptions) -> Readings {
-    watch::channel(None).1
 }

@@ -1,0 +1,68 @@
+//! Events as hints: which questions have a new answer after one. No event tells of a task on another
+//! node (moby publishes none), so hints shorten the wait and never replace asking.
+
+use bollard::models::{EventMessage, EventMessageScopeEnum as Scope, EventMessageTypeEnum as Type};
+
+/// What an event may have changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hint {
+    /// The node's containers, legs and namespaces.
+    pub(super) local: bool,
+    /// Tasks.
+    pub(super) tasks: bool,
+    /// Services, nodes, networks of the Swarm.
+    pub(super) swarm: bool,
+    /// The node's place in the Swarm.
+    pub(super) place: bool,
+}
+
+/// What `event` may have changed.
+pub(super) fn of(event: &EventMessage) -> Hint {
+    let action = event.action.as_deref().unwrap_or_default();
+    if event.scope == Some(Scope::SWARM) {
+        let place = event.typ == Some(Type::NODE);
+        return Hint { swarm: true, tasks: true, place, local: false };
+    }
+    let local = match event.typ {
+        Some(Type::CONTAINER) => matches!(action, "start" | "die" | "pause" | "unpause"),
+        Some(Type::NETWORK) => true,
+        _ => false,
+    };
+    Hint { local, tasks: local, ..Hint::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(text: &str) -> Hint {
+        of(&serde_json::from_str(text).expect("an event"))
+    }
+
+    #[test]
+    fn a_container_that_died_is_local_news() {
+        let event = r#"{"status":"die","id":"f","from":"whoami:1","Type":"container","Action":"die",
+            "Actor":{"ID":"f","Attributes":{"exitCode":"137","image":"whoami:1"}},
+            "scope":"local","time":1795433180,"timeNano":1795433180123456789}"#;
+        assert_eq!(hint(event), Hint { local: true, tasks: true, ..Hint::default() });
+    }
+
+    #[test]
+    fn a_health_check_is_none() {
+        let event = r#"{"Type":"container","Action":"exec_start: /bin/check","scope":"local"}"#;
+        assert_eq!(hint(event), Hint::default());
+    }
+
+    #[test]
+    fn a_service_is_the_swarms() {
+        let event = r#"{"Type":"service","Action":"update","Actor":{"ID":"s","Attributes":
+            {"name":"whoami","replicas.new":"5","replicas.old":"3"}},"scope":"swarm"}"#;
+        assert_eq!(hint(event), Hint { tasks: true, swarm: true, ..Hint::default() });
+    }
+
+    #[test]
+    fn a_node_may_be_this_one() {
+        let event = r#"{"Type":"node","Action":"update","scope":"swarm"}"#;
+        assert!(hint(event).place);
+    }
+}
