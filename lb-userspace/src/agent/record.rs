@@ -32,7 +32,7 @@ pub struct Record {
     pub refused: Option<String>,
     /// What is not as it should be, for people.
     pub problems: Vec<String>,
-    /// What is allowed and may surprise, and what is not served.
+    /// Of an agent beside Docker, what may surprise and what is not served.
     #[serde(default)]
     pub warnings: Vec<Warning>,
     /// Of an agent beside Docker, where what it knows comes from.

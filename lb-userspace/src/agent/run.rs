@@ -9,7 +9,7 @@ use std::{
 use tracing::{debug, error, info, warn};
 
 use super::{
-    AgentError, AgentLock, Record,
+    AgentError, AgentLock, DockerRecord, Record,
     hold::Holds,
     leaving::Leaving,
     membership::{Membership, Reading},
@@ -144,11 +144,14 @@ impl Agent {
             warn!("{error}; starting with an empty one");
             None
         });
+        let is_docker = matches!(options.source, Source::Docker(_));
         let record = Record {
             pid: std::process::id(),
             config: options.source.place(),
             refused: None,
             problems: Vec::new(),
+            warnings: Vec::new(),
+            docker: before.as_ref().filter(|_| is_docker).and_then(|before| before.docker.clone()),
             names: NameCounts::default(),
             ..before.unwrap_or_default()
         };
@@ -287,6 +290,12 @@ impl Agent {
     /// Writes down what a reading says besides the cluster, and tells each warning once.
     fn note(&mut self, reading: &Reading) {
         self.record.node.clone_from(&reading.here);
+        if let (Some(origin), Source::Docker(options)) = (&reading.origin, &self.options.source) {
+            let before = self.record.docker.as_ref();
+            let record = DockerRecord::after(before, &options.host, origin.clone(), unix_secs());
+            self.record.docker = Some(record);
+            self.record.warnings.clone_from(&reading.warnings);
+        }
         let told = |warning: &&Warning| self.warned.insert(warning.to_string());
         for warning in reading.warnings.iter().filter(told) {
             info!("{warning}");
@@ -330,8 +339,7 @@ impl Agent {
         let waiting = held + self.leaving.count(self.acted_at);
         if round.changes > 0 || self.said == Said::Nothing {
             self.record.generation += 1;
-            self.record.applied_at_unix_secs =
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+            self.record.applied_at_unix_secs = unix_secs();
         }
         self.tell_problems(round.problems);
         if let Some(line) = self.line(cause, round.changes, waiting) {
@@ -401,6 +409,11 @@ impl Source {
             Self::Docker(options) => Some(options.exec_root.join("netns")),
         }
     }
+}
+
+/// Now, seconds since 1970.
+fn unix_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs())
 }
 
 /// Says a line; where nobody can be told, on a full disk say, the work goes on all the same.

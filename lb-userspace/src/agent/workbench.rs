@@ -250,16 +250,16 @@ fn node_of<'a>(desired: &'a DesiredState, here: &str) -> Result<&'a Node, AgentE
 
 fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {
     let cluster = &desired.cluster;
-    let (beside_docker, seat) = match &desired.shape {
-        Shape::Standalone => (0, None),
-        Shape::BesideDocker(docker) => (1, docker.ingress.as_ref()),
+    let (gateway, beside_docker, seat) = match &desired.shape {
+        Shape::Standalone => (cluster.gateway.gateway(), 0, None),
+        Shape::BesideDocker(docker) => (docker.gateway, 1, docker.ingress.as_ref()),
     };
     Ok(Globals {
         node_addr: node.address.octets(),
         vxlan_port: cluster.vxlan_port,
         mesh_vni: cluster.mesh_vni,
         hash_key: cluster.hash_key,
-        gateway_addr: cluster.gateway.gateway().octets(),
+        gateway_addr: gateway.octets(),
         gateway_mask: cluster.gateway.mask(),
         beside_docker,
         ingress_vni: seat.map_or(0, |seat| seat.vni),

@@ -20,6 +20,9 @@ use crate::{
     model::DesiredState,
 };
 
+/// Name of the engine's process.
+const ENGINE: &str = "dockerd";
+
 impl Workbench {
     /// What is named before what names it: legs, addresses and devices, then what `compile` makes.
     pub(super) async fn write(
@@ -30,7 +33,7 @@ impl Workbench {
         round: &mut Round,
     ) -> Result<(), AgentError> {
         let mut wanted = self.compile(desired, held, present)?;
-        round.problems.extend(self.reserve(&mut wanted));
+        round.problems.extend(self.reserve(&mut wanted, desired));
         let known = self.known_ways();
         let resolved = |addr| known.contains_key(&addr);
         let (hops, problems) = hops::find(&self.netlink, &wanted.peers, resolved).await;
@@ -86,11 +89,13 @@ impl Workbench {
     }
 
     /// Keeps the node's processes off the published ports, and the other way round.
-    fn reserve(&mut self, wanted: &mut MapContents) -> Vec<String> {
+    fn reserve(&mut self, wanted: &mut MapContents, desired: &DesiredState) -> Vec<String> {
         let reservations = self.ports.hold(&ports::published(wanted));
         let pinned = &self.dataplane.maps().ports;
         let open = |index| pinned.get(index).is_some_and(|port| port.is_open());
-        ports::close(wanted, &reservations, open)
+        // With IPVS the engine listens on the ports of all its services, those taken over among them.
+        let listens = desired.docker().is_some_and(|docker| docker.has_ipvs);
+        ports::close(wanted, &reservations, open, |owner| listens && owner.name == ENGINE)
     }
 
     /// Interfaces towards the peers whose ways the maps hold, by address.

@@ -1,5 +1,8 @@
 //! `service ls`, `service inspect NAME`, `service ps NAME`.
-use lb_userspace::observe::{Pins, ServiceDetail, ServiceList, TaskList};
+use lb_userspace::{
+    agent::Record,
+    observe::{Pins, ServiceDetail, ServiceList, TaskList},
+};
 
 use super::print::show;
 use crate::cli::{Look, ServiceArgs};
@@ -21,7 +24,10 @@ pub(crate) fn inspect(args: &ServiceArgs) -> anyhow::Result<()> {
     let numbers = snapshot.tasks_of(index).map(|(number, _)| number);
     let backends = pins.backends(&record.service, numbers);
     let stats = pins.stats(&snapshot)?;
-    show(&ServiceDetail::new(&snapshot, &args.name, &rows, &backends, &stats)?, args.look.output)
+    let record = Record::load(&args.look.place.state_dir())?;
+    let warnings = record.map(|record| record.warnings).unwrap_or_default();
+    let detail = ServiceDetail::new(&snapshot, &args.name, &rows, &backends, &stats, &warnings)?;
+    show(&detail, args.look.output)
 }
 
 /// `service ps NAME`.

@@ -1,5 +1,6 @@
 //! Who a service's tasks are at a node: where each runs, whether it takes new flows, and which life
-//! of its number this is.
+//! of its number this is; and of a node that runs no agent, the address in Docker's ingress network by
+//! which alone it is reached.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::{BackendContents, Here, PreviousService, targets::Target};
 use crate::model::Task;
 
 /// The backends of `target` by number. A task of an unknown node, which no source lets through, is
-/// left out.
+/// left out, and so is one that published ports do not reach from here.
 pub(super) fn backends(
     target: &Target<'_>,
     here: Here<'_>,
@@ -24,6 +25,7 @@ pub(super) fn backends(
             if task.node == here.node { NODE_SELF } else { *here.peers.get(task.node.as_str())? };
         let generation = generation(previous, task);
         let (leg, addr) = match target.network {
+            None if here.beyond.contains(task.node.as_str()) => (None, ingress_addr(task, here)?),
             None => (leg(task, here), [0; 4]),
             Some(network) => (None, task.addresses.get(network)?.octets()),
         };
@@ -52,6 +54,12 @@ fn generation(previous: Option<&PreviousService>, task: &Task) -> u8 {
     }
 }
 
+/// Its address in the ingress network, where this node has one, too.
+fn ingress_addr(task: &Task, here: Here<'_>) -> Option<V4> {
+    let seat = here.docker?.ingress.as_ref()?;
+    task.addresses.get(&seat.network).map(|addr| addr.octets())
+}
+
 fn leg(task: &Task, here: Here<'_>) -> Option<V4> {
     here.legs.gateway.get(&task.name).copied().filter(|_| task.node == here.node)
 }
@@ -74,7 +82,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::compile::{LocalLegs, fixtures, targets::targets};
+    use crate::{
+        compile::{LocalLegs, fixtures, targets::targets},
+        model::DesiredState,
+    };
 
     fn generation_after(holder: Option<(&str, u8)>) -> u8 {
         let held = holder.map(|(name, generation)| (7, (name.to_owned(), generation)));
@@ -99,12 +110,45 @@ mod tests {
         let gateway = ["a", "b"].map(|task| (task.to_owned(), [172, 18, 0, 2])).into();
         let (legs, held) = (LocalLegs { gateway, ..Default::default() }, BTreeSet::new());
         let peers = BTreeMap::from([("n2", 3)]);
-        let here = Here { node: "n1", legs: &legs, held: &held, peers: &peers };
+        let beyond = BTreeSet::new();
+        let here = Here {
+            node: "n1",
+            legs: &legs,
+            held: &held,
+            peers: &peers,
+            beyond: &beyond,
+            docker: None,
+        };
         let all = backends(&targets(&desired, "n1")[0], here, None);
         assert_eq!(
             (all[&1].peer, all[&1].leg, all[&1].state),
             (NODE_SELF, Some([172, 18, 0, 2]), STATE_ACTIVE)
         );
         assert_eq!((all[&2].peer, all[&2].leg, all[&2].state), (3, None, STATE_DRAINING));
+    }
+
+    #[test]
+    fn a_task_of_a_node_without_agent_is_reached_by_the_ingress_network() {
+        let mut web = fixtures::service("web", &[("a", "n2", 1), ("b", "n2", 1), ("c", "n1", 1)]);
+        web.tasks[0].addresses = [("ingress".to_owned(), [10, 0, 0, 7].into())].into();
+        let mut desired = fixtures::beside_docker(fixtures::cluster(vec![web]));
+        let (peers, legs) = (BTreeMap::from([("n2", 3)]), LocalLegs::default());
+        let (held, beyond) = (BTreeSet::new(), ["n2"].into());
+        let addrs = |desired: &DesiredState| -> Vec<_> {
+            let docker = desired.docker();
+            let here = Here {
+                node: "n1",
+                legs: &legs,
+                held: &held,
+                peers: &peers,
+                beyond: &beyond,
+                docker,
+            };
+            let all = backends(&targets(desired, "n1")[0], here, None);
+            all.into_iter().map(|(number, backend)| (number, backend.peer, backend.addr)).collect()
+        };
+        assert_eq!(addrs(&desired), [(1, 3, [10, 0, 0, 7]), (3, NODE_SELF, [0; 4])]);
+        fixtures::docker(&mut desired).ingress = None;
+        assert_eq!(addrs(&desired), [(3, NODE_SELF, [0; 4])], "not reached from here");
     }
 }

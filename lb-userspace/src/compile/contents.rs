@@ -10,7 +10,7 @@ use lb_common::{
     row::{BackendNumber, Row},
 };
 
-use crate::model::Subnet;
+use crate::model::{Reach, Subnet};
 
 /// Everything that `apply` writes, for one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub struct PeerContents {
     pub name: String,
     /// Its data-path address.
     pub addr: V4,
+    /// How published ports reach its tasks.
+    pub reach: Reach,
 }
 
 /// What the maps held before: indices are kept, rows give history.

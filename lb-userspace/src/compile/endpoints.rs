@@ -1,5 +1,6 @@
 //! Who has which address in which network: gateways, virtual IPs and tasks, each under every VNI of
-//! its network, and the VNIs themselves.
+//! its network, and the VNIs themselves. Beside Docker, whose own interfaces carry what is not for a
+//! virtual IP, only virtual IPs and tasks, under [`ANY_VNI`].
 
 use std::collections::BTreeMap;
 
@@ -7,8 +8,8 @@ use lb_common::{
     addr::{V4, mac_of},
     backend::NODE_SELF,
     endpoint::{
-        ENDPOINT_GATEWAY, ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP, ENDPOINTS_LEN, Endpoint,
-        EndpointKey,
+        ANY_VNI, ENDPOINT_GATEWAY, ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP, ENDPOINTS_LEN,
+        Endpoint, EndpointKey,
     },
     info::NETWORKS_LEN,
 };
@@ -29,6 +30,10 @@ pub(super) fn add(
     here: Here<'_>,
     services: &BTreeMap<String, u16>,
 ) -> Result<(), CompileError> {
+    if here.docker.is_some() {
+        add_beside_docker(contents, desired, here, services);
+        return fits(contents);
+    }
     if !desired.networks.is_empty() {
         let vni = desired.cluster.mesh_vni;
         contents.endpoints.insert(EndpointKey { vni, addr: NETWORK_ADDR }, known(vni));
@@ -44,6 +49,21 @@ pub(super) fn add(
         }
     }
     fits(contents)
+}
+
+fn add_beside_docker(
+    contents: &mut MapContents,
+    desired: &DesiredState,
+    here: Here<'_>,
+    services: &BTreeMap<String, u16>,
+) {
+    for network in &desired.networks {
+        contents.networks.extend(network.subnets().map(|part| (part.vni, subnet(network, part))));
+        let members = members(network, desired, here, services).into_iter();
+        let balanced = members.filter(|(_, member)| member.endpoint.kind != ENDPOINT_GATEWAY);
+        let key = |addr| EndpointKey { vni: ANY_VNI, addr };
+        contents.endpoints.extend(balanced.map(|(addr, member)| (key(addr), member)));
+    }
 }
 
 fn fits(contents: &MapContents) -> Result<(), CompileError> {
@@ -235,5 +255,17 @@ mod tests {
         let mut web = web();
         web.tasks[1].macs.insert("front".to_owned(), [2, 0, 0, 0, 0, 7]);
         assert_eq!(found(&at_n1(vec![web]), 4096, B).1.mac, [2, 0, 0, 0, 0, 7]);
+    }
+
+    #[test]
+    fn beside_docker_virtual_ips_and_tasks_are_known_under_no_vni() {
+        let desired = fixtures::beside_docker(fixtures::cluster(vec![web()]));
+        let (legs, held) = (LocalLegs::default(), BTreeSet::new());
+        let contents = compile(&desired, "n1", &legs, &held, &Previous::default()).expect("small");
+        let keys: Vec<_> = contents.endpoints.keys().map(|key| (key.vni, key.addr)).collect();
+        assert_eq!(keys, [(ANY_VNI, A), (ANY_VNI, VIP), (ANY_VNI, B)]);
+        let (_, b) = found(&contents, ANY_VNI, B);
+        assert_eq!((b.kind, b.vni, b.node, b.mac), (ENDPOINT_TASK, 4097, 1, mac_of(B)));
+        assert_eq!(contents.networks.len(), 3, "their names are for people");
     }
 }

@@ -9,8 +9,8 @@ use lb_common::{
 
 use super::BackendContents;
 use crate::model::{
-    Cluster, DesiredState, Dns, EndpointMode, Netns, Network, NetworkSubnet, Node, Reach,
-    ReturnMode, Scheduler, Service, Shape, Subnet, Task,
+    Cluster, DesiredState, Dns, DockerNode, EndpointMode, IngressSeat, Netns, Network,
+    NetworkSubnet, Node, Reach, ReturnMode, Scheduler, Service, Shape, Subnet, Task,
 };
 
 pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
@@ -34,6 +34,29 @@ pub(super) fn cluster(services: Vec<Service>) -> DesiredState {
         services,
         dns: Dns::default(),
         shape: Shape::Standalone,
+    }
+}
+
+/// The cluster with an engine that has address 10.0.0.2 in its ingress network.
+pub(super) fn beside_docker(mut cluster: DesiredState) -> DesiredState {
+    let (network, addr) = ("ingress".to_owned(), Ipv4Addr::new(10, 0, 0, 2));
+    cluster.shape = Shape::BesideDocker(DockerNode {
+        netns_dir: PathBuf::from("/run/docker/netns"),
+        bridge: "docker_gwbridge".to_owned(),
+        gateway: cluster.cluster.gateway.gateway(),
+        legs: Vec::new(),
+        ingress: Some(IngressSeat { network, vni: 4099, addr }),
+        is_ingress_encrypted: false,
+        has_ipvs: false,
+    });
+    cluster
+}
+
+/// The engine's side of such a cluster.
+pub(super) fn docker(cluster: &mut DesiredState) -> &mut DockerNode {
+    match &mut cluster.shape {
+        Shape::BesideDocker(docker) => docker,
+        Shape::Standalone => panic!("not beside Docker"),
     }
 }
 

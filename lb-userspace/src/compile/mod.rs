@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{addr::V4, peer::PEERS_LEN, service::SERVICES_LEN};
 
-use crate::model::{DesiredState, Node};
+use crate::model::{DesiredState, DockerNode, Node, Reach};
 use indices::assign;
 use service::service;
 use targets::targets;
@@ -56,6 +56,10 @@ struct Here<'a> {
     held: &'a BTreeSet<String>,
     /// Other nodes' indices into `PEERS`, by name.
     peers: &'a BTreeMap<&'a str, u16>,
+    /// Names of other nodes whose tasks only Docker's ingress network leads to.
+    beyond: &'a BTreeSet<&'a str>,
+    /// What a Docker Engine made here, if one did.
+    docker: Option<&'a DockerNode>,
 }
 
 /// What the maps should hold at `node`.
@@ -78,10 +82,13 @@ pub fn compile(
     let peers = assign(addrs, &previous.peers, PEERS_LEN).ok_or(CompileError::TooManyNodes)?;
     let index_of = |other: &&Node| peers[&other.address.octets()];
     let by_name = others.iter().map(|other| (other.name.as_str(), index_of(other))).collect();
-    let here = Here { node, legs, held, peers: &by_name };
+    let beyond = others.iter().filter(|other| other.reach == Reach::Ingress);
+    let beyond = beyond.map(|other| other.name.as_str()).collect();
+    let docker = desired.docker();
+    let here = Here { node, legs, held, peers: &by_name, beyond: &beyond, docker };
     let contents = |other: &&Node| {
-        let (name, addr) = (other.name.clone(), other.address.octets());
-        (index_of(other), PeerContents { name, addr })
+        let (name, addr, reach) = (other.name.clone(), other.address.octets(), other.reach);
+        (index_of(other), PeerContents { name, addr, reach })
     };
     let peers = others.iter().map(contents).collect();
     let mut contents = MapContents { peers, ..Default::default() };

@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 
 use lb_common::{
     addr::V4,
-    endpoint::EndpointKey,
+    endpoint::{ANY_VNI, EndpointKey},
     row::{BackendNumber, Row},
+    service::FLAG_INGRESS,
 };
 use proptest::prelude::*;
 
-use super::{EndpointContents, LocalLegs, MapContents, Previous, compile, fixtures};
+use super::{
+    BackendContents, EndpointContents, LocalLegs, MapContents, Previous, compile, fixtures,
+};
 use crate::{
-    model::{DesiredState, Protocol, Publish, PublishMode, Scheduler, Service},
+    model::{DesiredState, Protocol, Publish, PublishMode, Reach, Scheduler, Service},
     plan::plan,
 };
 
@@ -124,6 +127,35 @@ proptest! {
                 prop_assert!(known(4096) && known(4097) && !known(4098), "{addr}");
             }
         }
+    }
+
+    #[test]
+    fn beside_docker_a_backend_beyond_has_an_address_and_its_service_the_flag(
+        desired in any_cluster(),
+        beyond in 1_usize..4,
+        has_seat in any::<bool>(),
+    ) {
+        let mut desired = fixtures::beside_docker(desired);
+        desired.nodes[beyond - 1].reach = Reach::Ingress;
+        if !has_seat {
+            fixtures::docker(&mut desired).ingress = None;
+        }
+        let node = format!("n{beyond}");
+        for task in desired.services.iter_mut().flat_map(|service| &mut service.tasks) {
+            task.addresses.insert("ingress".into(), [10, 0, 0, task.number as u8].into());
+        }
+        let contents = at("n1", &desired, &[], &Previous::default());
+        prop_assert!(is_closed(&contents));
+        for service in contents.services.values().filter(|service| !service.name.contains('@')) {
+            let by_ingress = |backend: &BackendContents| backend.addr != [0; 4];
+            let is_beyond = |backend: &BackendContents| backend.node == node && node != "n1";
+            prop_assert!(service.backends.values().all(|backend| by_ingress(backend) == is_beyond(backend)));
+            let flag = service.flags & FLAG_INGRESS != 0;
+            prop_assert_eq!(flag, service.backends.values().any(by_ingress));
+            prop_assert!(has_seat || !flag);
+        }
+        let any_vni = |key: &EndpointKey<V4>| key.vni == ANY_VNI;
+        prop_assert!(contents.endpoints.keys().all(any_vni));
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! One service at one node: its options in the maps' terms, its backends and its rows.
 
+use std::collections::BTreeMap;
+
 use lb_common::{
     hash::name_hash,
-    service::{FLAG_CLIENT_IP, FLAG_DIRECT, SCHEDULER_HASH, SCHEDULER_RR},
+    row::BackendNumber,
+    service::{FLAG_CLIENT_IP, FLAG_DIRECT, FLAG_INGRESS, SCHEDULER_HASH, SCHEDULER_RR},
 };
 
 use super::{
-    Here, PreviousService, ServiceContents, backends::backends, rows::rows, targets::Target,
+    BackendContents, Here, PreviousService, ServiceContents, backends::backends, rows::rows,
+    targets::Target,
 };
 use crate::model::{ReturnMode, Scheduler, Service};
 
@@ -25,7 +29,7 @@ pub(super) fn service(
         name: target.name.clone(),
         seed,
         scheduler,
-        flags: flags(target.service),
+        flags: flags(target.service) | beyond(target, &backends),
         rows,
         backends,
     }
@@ -36,6 +40,12 @@ fn scheduler(service: &Service) -> u8 {
         Scheduler::Hash | Scheduler::Source => SCHEDULER_HASH,
         Scheduler::RoundRobin => SCHEDULER_RR,
     }
+}
+
+/// Whether some of its backends are reached by Docker's ingress network.
+fn beyond(target: &Target<'_>, backends: &BTreeMap<BackendNumber, BackendContents>) -> u8 {
+    let is_beyond = |backend: &BackendContents| backend.addr != [0; 4];
+    u8::from(target.network.is_none() && backends.values().any(is_beyond)) * FLAG_INGRESS
 }
 
 fn flags(service: &Service) -> u8 {

@@ -36,20 +36,24 @@ impl Target<'_> {
 
 /// All services at `node`, in the cluster's order. A service that publishes nothing is one, too.
 pub(super) fn targets<'a>(desired: &'a DesiredState, node: &str) -> Vec<Target<'a>> {
+    let is_here = |task: &&Task| task.node == node;
+    let only_here = desired.docker().is_some_and(|docker| docker.is_ingress_encrypted);
+    let reached = |task: &&Task| !only_here || is_here(task);
     let all = |service| {
-        std::iter::once(everywhere(service))
+        std::iter::once(everywhere(service, reached))
             .chain(virtual_ips(service))
             .chain(host_mode(service, node))
     };
     desired.services.iter().flat_map(all).collect()
 }
 
-fn everywhere(service: &Service) -> Target<'_> {
+/// The service with those of its tasks that its published ports reach.
+fn everywhere(service: &Service, reached: impl Fn(&&Task) -> bool) -> Target<'_> {
     let publish = service.publish.iter().filter(|port| port.mode == PublishMode::Ingress);
     Target {
         name: service.name.clone(),
         service,
-        tasks: service.tasks.iter().collect(),
+        tasks: service.tasks.iter().filter(reached).collect(),
         network: None,
         publish: publish.copied().collect(),
     }
@@ -109,6 +113,20 @@ mod tests {
         );
         let expected = PublishedPort { service: 5, target: 80, flags: 0 };
         assert_eq!(host.ports(5).collect::<Vec<_>>(), [(65536 + 8081, expected)]);
+    }
+
+    #[test]
+    fn an_encrypted_ingress_network_keeps_published_ports_on_the_node() {
+        let mut service = fixtures::service("web", &[("a", "n1", 1), ("b", "n2", 1)]);
+        let (a, b) = ([10, 20, 0, 2], [10, 20, 0, 3]);
+        fixtures::join(&mut service, "front", [10, 20, 0, 9], &[(1, a), (2, b)]);
+        let mut desired = fixtures::beside_docker(fixtures::cluster(vec![service]));
+        let tasks = |desired: &DesiredState, node| {
+            targets(desired, node).iter().map(|target| target.tasks.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(tasks(&desired, "n1"), [2, 2]);
+        fixtures::docker(&mut desired).is_ingress_encrypted = true;
+        assert_eq!((tasks(&desired, "n1"), tasks(&desired, "n3")), (vec![1, 2], vec![0, 2]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use lb_common::{
     backend::NODE_SELF,
     info::{NodeInfo, pack_name},
     leg::{Leg, leg_index},
-    peer::{PEER_PRESENT, PEER_RESOLVED, Peer},
+    peer::{PEER_INGRESS, PEER_PRESENT, PEER_RESOLVED, Peer},
     wire::OUTER_TTL,
 };
 
@@ -17,6 +17,7 @@ use super::{
     maps::{Maps, MapsError},
     state::found,
 };
+use crate::{compile::PeerContents, model::Reach};
 
 /// How packets to a peer leave this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,8 @@ impl Dataplane {
     /// # Errors
     /// [`MapsError`].
     pub fn set_node(&mut self, name: &str, addr: V4) -> Result<bool, MapsError> {
-        self.maps.set_peer(NODE_SELF, name, addr, addr)
+        let node = PeerContents { name: name.to_owned(), addr, reach: Reach::Mesh };
+        self.maps.set_peer(NODE_SELF, &node, addr)
     }
 
     /// Writes how the node at `index` of `PEERS` is reached; `None` while that is unknown. Does
@@ -50,8 +52,8 @@ impl Dataplane {
         if peer.flags & PEER_PRESENT == 0 {
             return Ok(false);
         }
-        let peer =
-            with_hop(Peer { addr: peer.addr, ip_sum: peer.ip_sum, ..Default::default() }, hop);
+        let Peer { addr, ip_sum, flags, .. } = peer;
+        let peer = with_hop(Peer { addr, ip_sum, flags, ..Default::default() }, hop);
         self.maps.peers.set(index.into(), peer).map_err(MapsError::range("PEERS"))
     }
 
@@ -127,11 +129,11 @@ impl Maps {
     pub(super) fn set_peer(
         &mut self,
         index: u16,
-        name: &str,
-        addr: V4,
+        node: &PeerContents,
         node_addr: V4,
     ) -> Result<bool, MapsError> {
-        let info = NodeInfo { name: pack_name(name), addr };
+        let addr = node.addr;
+        let info = NodeInfo { name: pack_name(&node.name), addr };
         let key = u32::from(index);
         let mut written = false;
         if found(self.node_info.get(&key, 0), "NODE_INFO")? != Some(info) {
@@ -143,7 +145,7 @@ impl Maps {
         let held = self.peers.get(key).unwrap_or_default();
         let kept = if held.addr == addr { held } else { Peer::default() };
         let peer = Peer {
-            flags: kept.flags | PEER_PRESENT,
+            flags: kept.flags & PEER_RESOLVED | PEER_PRESENT | reach_flag(node.reach),
             addr,
             ip_sum: outer_sum(node_addr, addr),
             ..kept
@@ -159,11 +161,20 @@ impl Maps {
     }
 }
 
+/// How a node is reached, as [`Peer::flags`] tells it.
+const fn reach_flag(reach: Reach) -> u16 {
+    match reach {
+        Reach::Mesh => 0,
+        Reach::Ingress => PEER_INGRESS,
+    }
+}
+
 fn with_hop(peer: Peer, hop: Option<PeerHop>) -> Peer {
-    let Some(hop) = hop else { return Peer { flags: PEER_PRESENT, ..peer } };
+    let flags = peer.flags & PEER_INGRESS | PEER_PRESENT;
+    let Some(hop) = hop else { return Peer { flags, ..peer } };
     Peer {
         dst_mac: hop.dst_mac,
-        flags: PEER_PRESENT | PEER_RESOLVED,
+        flags: flags | PEER_RESOLVED,
         src_mac: hop.src_mac,
         ifindex: hop.ifindex,
         mtu: hop.mtu,
@@ -214,5 +225,8 @@ mod tests {
         let resolved = with_hop(peer, Some(hop));
         assert_eq!((resolved.flags, resolved.ifindex), (PEER_PRESENT | PEER_RESOLVED, 3));
         assert_eq!(with_hop(peer, None), Peer { flags: PEER_PRESENT, ..peer });
+        let beyond = Peer { flags: PEER_PRESENT | PEER_RESOLVED | PEER_INGRESS, ..peer };
+        assert_eq!(with_hop(beyond, None).flags, PEER_PRESENT | PEER_INGRESS);
+        assert_eq!(with_hop(beyond, Some(hop)).flags, beyond.flags);
     }
 }

@@ -52,8 +52,7 @@ impl Executor<'_> {
 
     fn set_peer(&mut self, index: u16, peer: &PeerContents) -> Result<(), ApplyError> {
         let old = self.maps.peers.get(index.into()).unwrap_or_default().addr;
-        self.writes +=
-            usize::from(self.maps.set_peer(index, &peer.name, peer.addr, self.node_addr)?);
+        self.writes += usize::from(self.maps.set_peer(index, peer, self.node_addr)?);
         if old != peer.addr {
             self.forget_peer_addr(index, old)?;
         }

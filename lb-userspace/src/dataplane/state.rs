@@ -10,7 +10,7 @@ use lb_common::{
     endpoint::{Endpoint, EndpointKey},
     info::{Name, NetworkInfo, TaskInfo, TaskKey, unpack_name},
     leg::leg_index,
-    peer::PEER_PRESENT,
+    peer::{PEER_INGRESS, PEER_PRESENT, Peer},
     port::PublishedPort,
     row::{BackendNumber, Row},
     service::{Range, Service},
@@ -22,7 +22,7 @@ use crate::{
         BackendContents, EndpointContents, MapContents, NetworkContents, PeerContents, Previous,
         PreviousService, ServiceContents,
     },
-    model::Subnet,
+    model::{Reach, Subnet},
 };
 
 impl Maps {
@@ -36,7 +36,7 @@ impl Maps {
             .map(|(index, service)| Ok((index, self.service_contents(index, &service)?)));
         let peers = self
             .peers_in_use()
-            .filter_map(|(index, addr)| self.peer_contents(index, addr).transpose());
+            .filter_map(|(index, peer)| self.peer_contents(index, peer).transpose());
         let endpoints = entries(&self.endpoints, "ENDPOINTS")?
             .into_iter()
             .map(|(key, endpoint)| Ok((key, self.endpoint_contents(&key, endpoint)?)));
@@ -65,7 +65,7 @@ impl Maps {
         }
         Ok(Previous {
             services,
-            peers: self.peers_in_use().map(|(index, addr)| (addr, index)).collect(),
+            peers: self.peers_in_use().map(|(index, peer)| (peer.addr, index)).collect(),
         })
     }
 
@@ -126,7 +126,7 @@ impl Maps {
     fn peer_contents(
         &self,
         index: u16,
-        addr: [u8; 4],
+        Peer { addr, flags, .. }: Peer,
     ) -> Result<Option<(u16, PeerContents)>, MapsError> {
         // Without its way back from the address a node is not there.
         if found(self.peer_index.get(&addr, 0), "PEER_INDEX")? != Some(index.into()) {
@@ -134,7 +134,8 @@ impl Maps {
         }
         let info = found(self.node_info.get(&index.into(), 0), "NODE_INFO")?;
         let name = info.map(|info| unpack_name(&info.name).to_owned()).unwrap_or_default();
-        Ok(Some((index, PeerContents { name, addr })))
+        let reach = if flags & PEER_INGRESS == 0 { Reach::Mesh } else { Reach::Ingress };
+        Ok(Some((index, PeerContents { name, addr, reach })))
     }
 
     fn endpoint_contents(
@@ -158,9 +159,9 @@ impl Maps {
     }
 
     /// Other nodes; element 0 is this one.
-    fn peers_in_use(&self) -> impl Iterator<Item = (u16, [u8; 4])> + '_ {
+    fn peers_in_use(&self) -> impl Iterator<Item = (u16, Peer)> + '_ {
         let present = self.peers.iter().skip(1).filter(|(_, peer)| peer.flags & PEER_PRESENT != 0);
-        present.map(|(index, peer)| (index as u16, peer.addr))
+        present.map(|(index, peer)| (index as u16, peer))
     }
 
     fn rows_of(&self, service: &Service) -> Vec<Row> {

@@ -18,8 +18,7 @@ impl Executor<'_> {
     /// Removes names without an element, and rewrites peers whose outer header is another node's.
     pub(super) fn sweep(&mut self, wanted: &MapContents) -> Result<(), ApplyError> {
         for (&index, peer) in &wanted.peers {
-            self.writes +=
-                usize::from(self.maps.set_peer(index, &peer.name, peer.addr, self.node_addr)?);
+            self.writes += usize::from(self.maps.set_peer(index, peer, self.node_addr)?);
         }
         self.sweep_peers(wanted)?;
         self.sweep_services(wanted)?;

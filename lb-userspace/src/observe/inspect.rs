@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use lb_common::{
     backend::Backend,
     row::{BackendNumber, ROW_LEN, Row},
-    service::Range,
+    service::{FLAG_CLIENT_IP, Range},
     stats::ServiceStats,
 };
 use serde::Serialize;
 
 use super::{
-    ObserveError, RowShares, Snapshot, TaskRecord, View, Vip, VipLine,
+    ObserveError, RowShares, ServiceRecord, Snapshot, TaskRecord, View, Vip, VipLine,
     services::port_text,
     view::{bytes, lines, percent, table},
 };
+use crate::source::Warning;
 
 /// One service in full.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +29,10 @@ pub struct ServiceDetail {
     /// `tunnel` or `direct`.
     #[serde(rename = "return")]
     pub return_mode: &'static str,
+    /// Beside Docker, what the service's labels `swarmlb.*` come to, defaults among them.
+    pub labels: BTreeMap<&'static str, String>,
+    /// What is wrong with its labels or ports.
+    pub complaints: Vec<String>,
     /// `PUBLISHED->TARGET/PROTOCOL`.
     pub ports: Vec<String>,
     /// Its virtual IPs, each a service of its own in the maps.
@@ -119,7 +124,7 @@ pub struct StatsDetail {
 
 impl ServiceDetail {
     /// The detail from what is pinned; `rows` and `backends` are the service's, `stats` by service
-    /// index.
+    /// index. `warnings` are the agent's, of any service.
     ///
     /// # Errors
     /// [`ObserveError::UnknownService`].
@@ -129,8 +134,10 @@ impl ServiceDetail {
         rows: &[Row],
         backends: &BTreeMap<BackendNumber, Backend>,
         stats: &BTreeMap<u16, ServiceStats>,
+        warnings: &[Warning],
     ) -> Result<Self, ObserveError> {
         let (index, record) = snapshot.service(name)?;
+        let complaints = warnings.iter().filter(|warning| warning.is_of_service(name));
         let shares = RowShares::of(rows);
         let (here, attached) = (snapshot.self_name(), snapshot.attached());
         let detail = |(number, task): (BackendNumber, &TaskRecord)| {
@@ -144,6 +151,8 @@ impl ServiceDetail {
             index,
             scheduler: record.scheduler(),
             return_mode: record.return_mode(),
+            labels: labels(snapshot, index, record),
+            complaints: complaints.map(|warning| warning.text.clone()).collect(),
             ports: snapshot.ports_of(index).map(port_text).collect(),
             vips: snapshot.vips_of(&record.name).map(vip).collect(),
             rows: RangeDetail::of::<Row>(record.service.rows),
@@ -153,6 +162,26 @@ impl ServiceDetail {
             stats: stats_of(index),
         })
     }
+}
+
+/// The labels that would give what is in force.
+fn labels(
+    snapshot: &Snapshot,
+    index: u16,
+    record: &ServiceRecord,
+) -> BTreeMap<&'static str, String> {
+    if !snapshot.is_beside_docker() {
+        return BTreeMap::new();
+    }
+    let affinity = if record.service.flags & FLAG_CLIENT_IP == 0 { "none" } else { "client-ip" };
+    let weight = snapshot.tasks_of(index).map(|(_, task)| task.weight).max();
+    let weight = weight.map(|weight| ("swarmlb.weight", weight.to_string()));
+    let labels = [
+        ("swarmlb.scheduler", record.scheduler().to_owned()),
+        ("swarmlb.affinity", affinity.to_owned()),
+        ("swarmlb.return", record.return_mode().to_owned()),
+    ];
+    labels.into_iter().chain(weight).collect()
 }
 
 impl VipDetail {
@@ -257,6 +286,12 @@ impl View for ServiceDetail {
             format!("Return:     {}", self.return_mode),
             format!("Ports:      {ports}"),
         ];
+        if !self.labels.is_empty() {
+            let label = |(label, value): (&&str, &String)| format!("{label}={value}");
+            let labels: Vec<_> = self.labels.iter().map(label).collect();
+            text.push(format!("Labels:     {}", labels.join(" ")));
+        }
+        text.extend(self.complaints.iter().map(|complaint| format!("Complaint:  {complaint}")));
         text.extend(self.vips.iter().map(VipDetail::text));
         text.extend([
             format!("Rows:       {}", range(self.rows)),
@@ -296,11 +331,15 @@ mod tests {
     use crate::observe::sample;
 
     fn detail() -> ServiceDetail {
+        detail_of(&sample::snapshot(), &[])
+    }
+
+    fn detail_of(snapshot: &Snapshot, warnings: &[Warning]) -> ServiceDetail {
         let rows = [Row::of(1), Row::of(2), Row { backends: [1, 3, 0, 0] }, Row::of(2)];
         let backends = BTreeMap::from([(2, Backend { generation: 5, ..Default::default() })]);
         let stats = |entry_flows| ServiceStats { entry_flows, ..Default::default() };
         let stats = [(3, stats(4)), (4, stats(7))].into();
-        ServiceDetail::new(&sample::snapshot(), "web", &rows, &backends, &stats).unwrap()
+        ServiceDetail::new(snapshot, "web", &rows, &backends, &stats, warnings).unwrap()
     }
 
     #[test]
@@ -322,6 +361,22 @@ mod tests {
         assert_eq!(json["vips"][0]["address"], "10.20.0.9");
         assert_eq!(json["vips"][0]["rows"]["base"], 512);
         assert!(detail.text().contains("Virtual IP: 10.20.0.9 in net, 4 rows"));
+    }
+
+    #[test]
+    fn labels_in_force_and_complaints_about_wrong_ones_are_shown() {
+        let warnings = ["web", "cli"].map(|name| Warning::of_service(name, "label x=y is wrong"));
+        let detail = detail_of(&sample::beside_docker(), &warnings);
+        let json = serde_json::to_value(&detail).unwrap();
+        let labels = serde_json::json!({
+            "swarmlb.scheduler": "hash", "swarmlb.affinity": "none", "swarmlb.return": "tunnel",
+            "swarmlb.weight": "1"
+        });
+        assert_eq!((&json["labels"], json["complaints"].as_array().unwrap().len()), (&labels, 1));
+        let text = detail.text();
+        assert!(text.contains("Complaint:  label x=y is wrong"), "{text}");
+        assert!(text.contains("swarmlb.scheduler=hash"), "{text}");
+        assert!(!self::detail().text().contains("swarmlb."));
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub struct MemberLine {
     pub name: Option<String>,
     /// Of a task, its node; virtual IPs and gateways are at every node.
     pub node: Option<String>,
-    /// Of a task on this node, its interface in the node's namespace.
+    /// Of a task on this node, its interface in the node's namespace; `null` beside Docker, where it
+    /// lies in another.
     pub ifindex: Option<u32>,
     /// Of a task `active`, `draining` or `no leg`; of a virtual IP `active`, or `no task` where it
     /// refuses new clients; of a gateway `active`.
@@ -55,6 +56,7 @@ pub struct MemberLine {
 
 /// What tells the states of tasks.
 struct Tasks<'a> {
+    snapshot: &'a Snapshot,
     by_name: BTreeMap<&'a str, &'a TaskRecord>,
     attached: BTreeSet<&'a str>,
 }
@@ -67,6 +69,7 @@ impl NetworkDetail {
     pub fn new(snapshot: &Snapshot, name: &str) -> Result<Self, ObserveError> {
         let parts = snapshot.network(name)?;
         let tasks = Tasks {
+            snapshot,
             by_name: snapshot.tasks.values().map(|task| (task.name.as_str(), task)).collect(),
             attached: snapshot.attached(),
         };
@@ -137,8 +140,8 @@ impl Tasks<'_> {
     /// The leg that counts here is the one in this network.
     fn state(&self, member: &EndpointRecord, here: &str) -> &'static str {
         let Some(task) = self.by_name.get(member.name.as_str()) else { return "?" };
-        match member.endpoint.ifindex {
-            0 if task.node == here => "no leg",
+        match self.snapshot.has_leg(member) {
+            false if task.node == here => "no leg",
             _ => task.state_name(here, self.attached.contains(member.name.as_str())),
         }
     }
@@ -209,6 +212,13 @@ mod tests {
         assert_eq!(states(&snapshot), ["active", "no leg", "draining", "active"]);
         snapshot.tasks.retain(|(service, _), _| *service != 4);
         assert_eq!(states(&snapshot)[0], "no task");
+    }
+
+    #[test]
+    fn beside_docker_tasks_have_the_legs_that_docker_made() {
+        let detail = NetworkDetail::new(&sample::beside_docker(), "net").unwrap();
+        let states: Vec<_> = detail.endpoints.iter().map(|member| member.state).collect();
+        assert_eq!(states, ["active", "active", "draining", "active"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use lb_common::{
     addr::Mac,
     backend::NODE_SELF,
-    peer::{PEER_RESOLVED, Peer},
+    peer::{PEER_INGRESS, PEER_RESOLVED, Peer},
 };
 use serde::Serialize;
 
@@ -30,6 +30,9 @@ pub struct NodeLine {
     pub address: Ipv4Addr,
     /// `self` or `peer`.
     pub role: &'static str,
+    /// How published ports reach its tasks: `self`, `mesh`, or `ingress` by full NAT through Docker's
+    /// ingress network, since it runs no agent.
+    pub reach: &'static str,
     /// Whether frames to it find their next hop; always for this node.
     pub resolved: bool,
     /// Interface towards it.
@@ -56,6 +59,7 @@ impl NodeList {
                 name: node.name.clone(),
                 address: node.addr,
                 role: if index == NODE_SELF { "self" } else { "peer" },
+                reach: reach(index, peers),
                 resolved: index == NODE_SELF || hop.is_some(),
                 interface: hop.map(|peer| interface(peer.ifindex, peer.src_mac)),
                 next_hop: hop.map(|peer| mac_text(peer.dst_mac)),
@@ -66,13 +70,26 @@ impl NodeList {
     }
 }
 
+fn reach(index: u16, peers: &BTreeMap<u16, Peer>) -> &'static str {
+    let flags = peers.get(&index).map_or(0, |peer| peer.flags);
+    match index {
+        NODE_SELF => "self",
+        _ if flags & PEER_INGRESS != 0 => "ingress",
+        _ => "mesh",
+    }
+}
+
 impl NodeLine {
     fn cells(&self) -> [String; 6] {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
         [
             self.name.clone(),
             self.address.to_string(),
-            self.role.into(),
+            match self.reach {
+                "self" => "this node".into(),
+                "ingress" => "ingress NAT (no agent)".into(),
+                other => other.into(),
+            },
             if self.resolved { "yes" } else { "NO" }.into(),
             or_dash(self.interface.clone()),
             or_dash(self.next_hop.clone()),
@@ -82,7 +99,8 @@ impl NodeLine {
 
 impl View for NodeList {
     fn text(&self) -> String {
-        let mut table = table(&["NAME", "ADDRESS", "ROLE", "RESOLVED", "INTERFACE", "NEXT HOP"]);
+        let mut table =
+            table(&["NAME", "ADDRESS", "REACHED BY", "RESOLVED", "INTERFACE", "NEXT HOP"]);
         for node in &self.nodes {
             table.add_row(node.cells());
         }
@@ -111,10 +129,23 @@ mod tests {
         assert_eq!(
             serde_json::to_value(&list).unwrap()[1],
             serde_json::json!({
-                "name": "n2", "address": "198.18.0.2", "role": "peer", "resolved": true,
+                "name": "n2", "address": "198.18.0.2", "role": "peer", "reach": "mesh", "resolved": true,
                 "interface": "eth0", "next_hop": "02:00:00:00:00:ab", "mtu": 1500
             })
         );
         assert_eq!((list.nodes[0].role, list.nodes[0].resolved), ("self", true));
+    }
+
+    #[test]
+    fn how_each_node_is_reached_is_told() {
+        let snapshot = sample::snapshot();
+        let list = |flags| {
+            let peers = BTreeMap::from([(1, Peer { flags, ..Default::default() })]);
+            NodeList::new(&snapshot, &peers, |_, _| "eth0".into())
+        };
+        let (mesh, ingress) = (list(PEER_RESOLVED), list(PEER_RESOLVED | PEER_INGRESS));
+        assert_eq!((mesh.nodes[1].reach, ingress.nodes[1].reach), ("mesh", "ingress"));
+        let text = ingress.text();
+        assert!(text.contains("this node") && text.contains("ingress NAT (no agent)"), "{text}");
     }
 }

@@ -7,11 +7,12 @@ use std::{
 
 use lb_common::{
     addr::V4,
-    endpoint::{ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey},
+    backend::NODE_SELF,
+    endpoint::{ANY_VNI, ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey},
 };
 
 use super::{ObserveError, ServiceRecord, Snapshot};
-use crate::model::Subnet;
+use crate::{fit::vip_name, model::Subnet};
 
 /// A subnet of a network.
 #[derive(Clone, Debug)]
@@ -61,10 +62,22 @@ impl Snapshot {
     /// The virtual IPs of the service of that name, by network.
     pub fn vips_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = Vip<'a>> {
         let vip = move |(&index, record): (&u16, &'a ServiceRecord)| {
-            let (_, network) = record.vip_of().filter(|(name, _)| *name == service)?;
+            let network = self.vip_network(record, service)?;
             Some(Vip { network, index, record, address: self.vip_address(index) })
         };
         self.services.iter().filter_map(vip)
+    }
+
+    /// The network that `record` is the virtual IP of `service` in. Names that were cut to fit the maps
+    /// ([`crate::fit`]) are found again by cutting.
+    fn vip_network<'a>(&'a self, record: &'a ServiceRecord, service: &str) -> Option<&'a str> {
+        let (name, network) = record.vip_of()?;
+        if name == service && !network.contains('~') {
+            return Some(network);
+        }
+        let mut networks = self.networks.values().map(|network| network.name.as_str());
+        let whole = networks.find(|network| vip_name(service, network) == record.name);
+        whole.or_else(|| (name == service).then_some(network))
     }
 
     fn vip_address(&self, index: u16) -> Option<Ipv4Addr> {
@@ -76,7 +89,10 @@ impl Snapshot {
 
     /// Everybody once, with the address; also the networks themselves, whose address is unspecified.
     pub fn members(&self) -> impl Iterator<Item = (Ipv4Addr, &EndpointRecord)> {
-        let once = self.endpoints.iter().filter(|(key, record)| key.vni == record.endpoint.vni);
+        let once = self
+            .endpoints
+            .iter()
+            .filter(|(key, record)| [record.endpoint.vni, ANY_VNI].contains(&key.vni));
         once.map(|(key, record)| (key.addr.into(), record))
     }
 
@@ -94,8 +110,29 @@ impl Snapshot {
     /// Names of tasks that have a leg in some network at this node.
     #[must_use]
     pub fn attached(&self) -> BTreeSet<&str> {
-        let legs = self.members().filter(|(_, task)| is_task(task) && task.endpoint.ifindex != 0);
+        let legs = self.members().filter(|(_, task)| is_task(task) && self.has_leg(task));
         legs.map(|(_, task)| task.name.as_str()).collect()
+    }
+
+    /// Whether a task's endpoint has a leg at this node. Docker makes its legs before a task runs, and
+    /// what it makes is not in the maps.
+    pub(super) fn has_leg(&self, task: &EndpointRecord) -> bool {
+        let is_docker_s = self.is_beside_docker() && task.endpoint.node == NODE_SELF;
+        task.endpoint.ifindex != 0 || is_docker_s
+    }
+
+    /// Whether a Docker Engine makes legs and networks here.
+    #[must_use]
+    pub fn is_beside_docker(&self) -> bool {
+        self.endpoints.keys().any(|key| key.vni == ANY_VNI)
+    }
+
+    /// VNI of the network in which `addr` was meant, where a flow tells `vni`: beside Docker flows tell
+    /// none, and the address does.
+    #[must_use]
+    pub fn vni_of(&self, vni: u32, addr: V4) -> u32 {
+        let record = self.endpoints.get(&EndpointKey { vni, addr });
+        record.filter(|_| vni == ANY_VNI).map_or(vni, |record| record.endpoint.vni)
     }
 
     /// Name of the network with that VNI, or the VNI where no name is known.
@@ -152,6 +189,31 @@ mod tests {
         let [vip] = &vips[..] else { panic!("one virtual IP expected: {vips:?}") };
         assert_eq!((vip.network, vip.index, vip.address), ("net", 4, Some(sample::VIP.into())));
         assert_eq!(snapshot.vips_of("cli").count(), 0);
+    }
+
+    #[test]
+    fn virtual_ips_with_cut_names_are_those_of_their_service() {
+        let (service, network) = ("s".repeat(63), "n".repeat(40));
+        let mut snapshot = sample::snapshot();
+        for record in snapshot.networks.values_mut() {
+            record.name.clone_from(&network);
+        }
+        let cut = vip_name(&service, &network);
+        snapshot.services.get_mut(&4).expect("there").name = cut;
+        let vips: Vec<_> = snapshot.vips_of(&service).collect();
+        assert_eq!(vips.iter().map(|vip| vip.network).collect::<Vec<_>>(), [network]);
+        assert_eq!(snapshot.vips_of(&service[..62]).count(), 0);
+    }
+
+    #[test]
+    fn beside_docker_members_are_found_without_a_vni() {
+        let snapshot = sample::beside_docker();
+        assert!(snapshot.is_beside_docker() && !sample::snapshot().is_beside_docker());
+        assert_eq!(snapshot.members().count(), 4);
+        assert_eq!(snapshot.attached(), ["cli.1", "web.1"].into());
+        assert_eq!(snapshot.vips_of("web").count(), 1);
+        assert_eq!(snapshot.vni_of(ANY_VNI, sample::TASKS[1]), sample::VNIS[1]);
+        assert_eq!(snapshot.vni_of(7, sample::TASKS[1]), 7);
     }
 
     #[test]

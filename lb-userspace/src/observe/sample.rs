@@ -6,7 +6,8 @@ use lb_common::{
     addr::{V4, mac_of},
     backend::{NODE_SELF, STATE_ACTIVE, STATE_DRAINING},
     endpoint::{
-        ENDPOINT_GATEWAY, ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey,
+        ANY_VNI, ENDPOINT_GATEWAY, ENDPOINT_NETWORK, ENDPOINT_TASK, ENDPOINT_VIP, Endpoint,
+        EndpointKey,
     },
     port::{PublishedPort, TCP},
     service::{Range, SCHEDULER_HASH, Service},
@@ -54,6 +55,21 @@ pub(super) fn snapshot() -> Snapshot {
         networks: [(VNIS[0], network(0)), (VNIS[1], network(1))].into(),
         endpoints: VNIS.into_iter().flat_map(under).collect(),
     }
+}
+
+/// The same beside Docker, where the engine has made legs and gateways.
+pub(super) fn beside_docker() -> Snapshot {
+    let mut snapshot = snapshot();
+    let members = snapshot.endpoints.into_iter().filter(|(key, record)| {
+        let kept = [ENDPOINT_TASK, ENDPOINT_VIP].contains(&record.endpoint.kind);
+        kept && key.vni == record.endpoint.vni
+    });
+    let any = |(key, mut record): (EndpointKey<V4>, EndpointRecord)| {
+        record.endpoint.ifindex = 0;
+        (EndpointKey { vni: ANY_VNI, ..key }, record)
+    };
+    snapshot.endpoints = members.map(any).collect();
+    snapshot
 }
 
 fn service(name: &str, base: u32) -> ServiceRecord {

@@ -95,7 +95,7 @@ fn line(snapshot: &Snapshot, VipFlow { key, value }: &VipFlow) -> VipFlowLine {
         client_name: snapshot.member_name(key.vni, key.client),
         dialled: socket(value.vip, key.port),
         service: snapshot.member_name(key.vni, value.vip),
-        network: snapshot.network_name(key.vni),
+        network: snapshot.network_name(snapshot.vni_of(key.vni, value.vip)),
         task: snapshot.member_name(key.vni, key.backend),
         task_address: socket(key.backend, key.port),
         answered: value.flags & VIPFLOW_ANSWERED != 0,
@@ -130,7 +130,7 @@ impl View for VipFlowList {
 
 #[cfg(test)]
 mod tests {
-    use lb_common::port::TCP;
+    use lb_common::{endpoint::ANY_VNI, port::TCP};
 
     use super::{super::sample, *};
 
@@ -175,6 +175,15 @@ mod tests {
         assert_eq!((all.flows[1].task.as_str(), all.flows[1].answered), ("10.20.0.77", false));
         assert!(all.text().ends_with("2 of 2 flows of this node's tasks to virtual IPs."));
         assert!(all.text().lines().all(|line| line.len() <= 100), "{}", all.text());
+    }
+
+    #[test]
+    fn beside_docker_the_virtual_ip_tells_the_network() {
+        let mut flow = flow(40001, sample::TASKS[1], 0);
+        flow.key.vni = ANY_VNI;
+        let list = VipFlowList::new(&sample::beside_docker(), &[flow], None, 9).unwrap();
+        let line = &list.flows[0];
+        assert_eq!((&*line.network, &*line.client_name, &*line.task), ("net", "cli.1", "web.2"));
     }
 
     #[test]

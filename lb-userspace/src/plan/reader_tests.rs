@@ -9,7 +9,7 @@ use lb_common::{
     endpoint::{ENDPOINT_TASK, ENDPOINT_VIP, Endpoint, EndpointKey},
     port::PublishedPort,
     row::{BackendNumber, Row},
-    service::SCHEDULER_HASH,
+    service::{FLAG_INGRESS, SCHEDULER_HASH},
 };
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ use crate::{
         BackendContents, EndpointContents, MapContents, NetworkContents, PeerContents,
         ServiceContents,
     },
-    model::Subnet,
+    model::{Reach, Subnet},
 };
 
 const VNI: u32 = 4096;
@@ -116,7 +116,7 @@ fn any_contents() -> impl Strategy<Value = MapContents> {
     let peers = proptest::collection::btree_map(1_u16..4, 1_u8..6, 0..3);
     let service = (
         0_u8..3,
-        0_u8..4,
+        0_u8..8,
         proptest::collection::btree_map(1_u16..6, (0_u16..4, 0_u8..2), 0..5),
         any::<[u16; 4]>(),
     );
@@ -187,7 +187,8 @@ fn add_vip(contents: &mut MapContents, service: u16, last: u8) {
 }
 
 fn peer(last: u8) -> PeerContents {
-    PeerContents { name: format!("n{last}"), addr: [198, 18, 0, last] }
+    let reach = if last.is_multiple_of(2) { Reach::Mesh } else { Reach::Ingress };
+    PeerContents { name: format!("n{last}"), addr: [198, 18, 0, last], reach }
 }
 
 fn backend(number: BackendNumber, peer: u16, generation: u8) -> BackendContents {
@@ -249,4 +250,21 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn flows_by_the_ingress_network_are_looked_for_before_the_first_begins_and_until_the_last_backend_goes()
+ {
+    let contents = |flags, addr| {
+        let backend = BackendContents { addr, ..backend(1, NODE_SELF, 1) };
+        let service = service_of(1, flags, [(1, backend)].into(), [0; 4]);
+        MapContents { services: [(1, service)].into(), ..Default::default() }
+    };
+    let (mesh, ingress) = (contents(0, [0; 4]), contents(FLAG_INGRESS, [10, 0, 0, 7]));
+    let kinds = |changes: Vec<Change>| -> Vec<_> {
+        let is_flag = |change: &Change| matches!(change, Change::SetService { .. });
+        changes.iter().map(is_flag).collect()
+    };
+    assert_eq!(kinds(plan(&mesh, &ingress)), [true, false]);
+    assert_eq!(kinds(plan(&ingress, &mesh)), [false, true]);
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lb_common::row::BackendNumber;
+use lb_common::{row::BackendNumber, service::FLAG_INGRESS};
 
 use super::{Change, is_vip};
 use crate::compile::{EndpointContents, MapContents, ServiceContents};
@@ -13,6 +13,7 @@ pub(super) fn between(current: &MapContents, wanted: &MapContents) -> Vec<Change
     let mut steps = set_networks(current, wanted);
     steps.extend(set_peers(current, wanted));
     steps.extend(set_endpoints(current, wanted, |held| !is_vip(held)));
+    steps.extend(open_ingress(current, wanted));
     steps.extend(set_backends(current, wanted));
     steps.extend(set_rows(current, wanted));
     steps.extend(set_services(current, wanted));
@@ -109,21 +110,35 @@ fn set_rows(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
         .collect()
 }
 
+/// Before the first backend on a node without agent comes, its flows are looked for: one that began
+/// meanwhile would find its second packet led elsewhere.
+fn open_ingress(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
+    pairs(current, wanted)
+        .filter_map(|(service, old, new)| Some((service, old?, opened(old?, new))))
+        .filter(|(_, old, flags)| *flags != old.flags)
+        .map(|(service, old, flags)| head(service, old, flags))
+        .collect()
+}
+
+/// The flags of `old` after that step.
+fn opened(old: &ServiceContents, new: &ServiceContents) -> u8 {
+    let is_there = old.scheduler != 0;
+    old.flags | if is_there { new.flags & FLAG_INGRESS } else { 0 }
+}
+
 fn set_services(current: &MapContents, wanted: &MapContents) -> Vec<Change> {
-    let head = |service: &ServiceContents| {
-        (service.name.clone(), service.seed, service.scheduler, service.flags)
+    let same = |old: &ServiceContents, new: &ServiceContents| {
+        head(0, old, opened(old, new)) == head(0, new, new.flags)
     };
     pairs(current, wanted)
-        .map(move |(service, old, new)| (service, old.map(head), head(new)))
-        .filter(|(_, old, new)| old.as_ref() != Some(new))
-        .map(|(service, _, (name, seed, scheduler, flags))| Change::SetService {
-            service,
-            name,
-            seed,
-            scheduler,
-            flags,
-        })
+        .filter(|(_, old, new)| old.is_none_or(|old| !same(old, new)))
+        .map(|(service, _, new)| head(service, new, new.flags))
         .collect()
+}
+
+fn head(service: u16, contents: &ServiceContents, flags: u8) -> Change {
+    let ServiceContents { name, seed, scheduler, .. } = contents.clone();
+    Change::SetService { service, name, seed, scheduler, flags }
 }
 
 fn set_ports(current: &MapContents, wanted: &MapContents) -> Vec<Change> {

@@ -20,7 +20,7 @@ use lb_userspace::{
         ServiceContents,
     },
     dataplane::{Dataplane, Maps, PeerHop, Pins, Report},
-    model::Subnet,
+    model::{Reach, Subnet},
 };
 use nix::net::if_::if_nametoindex;
 
@@ -240,7 +240,10 @@ fn contents(numbers: &[u16], rows: usize) -> MapContents {
     MapContents {
         ports: BTreeMap::from([(80, PublishedPort { service: 1, target: 8080, flags: 0 })]),
         services: BTreeMap::from([(1, service)]),
-        peers: BTreeMap::from([(1, PeerContents { name: "n2".into(), addr: N2 })]),
+        peers: BTreeMap::from([(
+            1,
+            PeerContents { name: "n2".into(), addr: N2, reach: Reach::Mesh },
+        )]),
         ..Default::default()
     }
 }
