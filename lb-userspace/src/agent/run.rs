@@ -201,7 +201,6 @@ impl Agent {
     /// There is nothing to go by yet; what is pinned forwards meanwhile.
     fn wait(&mut self) {
         let reason = format!("{} has not answered yet", self.options.source.place().display());
-        info!("waiting: {reason}");
         self.tell_problems(vec![reason.clone()]);
         print(&Line::Waiting { reason });
     }
