@@ -49,7 +49,7 @@ reasons! {
     LegIsolation = 11, "leg-isolation", "A task sent to another task's gateway leg.", "Tasks reach each other by published ports or overlay networks.";
     LegSpoof = 12, "leg-spoof", "A task sent from an address that is not its gateway leg's.", "Bind to the leg's address.";
     LegFromOutside = 13, "leg-from-outside", "A packet from outside to a gateway leg's address, or in the name of one.", "Publish the port; give clients addresses outside the gateway subnet.";
-    PortsExhausted = 14, "ports-exhausted", "No free port on the node's address for a task's connection to a published port.", "Fewer connections from tasks to their own node's published ports, or use the overlay.";
+    PortsExhausted = 14, "ports-exhausted", "No free port of the node for a connection whose source is translated: of a task to a published port of its own node, or to a task of a node without agent.", "Fewer open connections of these kinds: tasks use the overlay, all nodes get an agent.";
     ClashExhausted = 15, "clash-exhausted", "One client port is in use towards one task through three other dialled addresses or ports.", "Let the client use another port.";
     MapFull = 16, "map-full", "A map update failed.", "Raise the map's size.";
     Internal = 17, "internal", "A helper failed that does not fail on supported kernels.", "Please report it with `swarmlb status`.";

@@ -1,5 +1,5 @@
 //! Per-flow state: keys and values of `NAT` and `EMBRYO` (home node), `FLOWS` (entry node, only
-//! where a scheduler or UDP needs it), `SNAT_OUT`/`SNAT_IN` (tasks as clients), `FRAGS`, `SOCKETS`.
+//! where a scheduler or UDP needs it), `SNAT_OUT`/`SNAT_IN` (clients whose source is translated), `FRAGS`, `SOCKETS`.
 //!
 //! Generic over the address family; IPv4 instances today.
 
@@ -97,16 +97,17 @@ pub struct FlowValue {
     pub reserved: u8,
 }
 
-/// A task's connection to a published port of its own node: the task's side.
+/// A client's connection whose source is translated here, as the client sees it: a task that dials a
+/// published port of its own node, or anybody whose backend is on a node without agent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnatOutKey<A: Address> {
-    /// The client task's address on its gateway leg.
-    pub task: A,
+    /// The client's address; a task's on its gateway leg.
+    pub client: A,
     /// The node address it dialled.
     pub dialled: A,
-    /// The task's port, network order.
-    pub task_port: [u8; 2],
+    /// The client's port, network order.
+    pub client_port: [u8; 2],
     /// The port it dialled, network order.
     pub dialled_port: [u8; 2],
     /// [`crate::port::TCP`] or [`crate::port::UDP`].
@@ -115,11 +116,12 @@ pub struct SnatOutKey<A: Address> {
     pub reserved: [u8; 3],
 }
 
-/// The port that a task's connection got on the node's address, and whom it goes to.
+/// The port that such a connection got on the node's address, and whom it goes to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnatOutValue {
-    /// Allocated port on the node's data-path address, network order.
+    /// Allocated port, network order: on the node's data-path address towards a backend with agent, on
+    /// its address in Docker's ingress network towards one without.
     pub node_port: [u8; 2],
     /// Backend number.
     pub backend: u16,
@@ -133,7 +135,7 @@ pub struct SnatOutValue {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnatInKey {
-    /// Allocated port on the node's data-path address, network order.
+    /// Allocated port, network order.
     pub node_port: [u8; 2],
     /// [`crate::port::TCP`] or [`crate::port::UDP`].
     pub proto: u8,
@@ -141,18 +143,31 @@ pub struct SnatInKey {
     pub reserved: u8,
 }
 
+/// [`SnatInValue::state`]: begun, and nobody knows yet whether for good; all that UDP ever is.
+pub const SNAT_OPENING: u8 = 0;
+/// [`SnatInValue::state`]: the client acknowledged the answer.
+pub const SNAT_OPEN: u8 = 1;
+/// [`SnatInValue::state`]: one side sent FIN or RST.
+pub const SNAT_CLOSED: u8 = 2;
+
 /// Whose connection an allocated port is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnatInValue<A: Address> {
-    /// The client task's address on its gateway leg.
-    pub task: A,
+    /// The client's address; a task's on its gateway leg.
+    pub client: A,
     /// The node address it dialled.
     pub dialled: A,
-    /// The task's port, network order.
-    pub task_port: [u8; 2],
+    /// The client's port, network order.
+    pub client_port: [u8; 2],
     /// The port it dialled, network order.
     pub dialled_port: [u8; 2],
+    /// When its last packet came, 2^30 ns of monotonic time; wraps.
+    pub used: u32,
+    /// `SNAT_*`: only an open connection keeps its port where none is free.
+    pub state: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
 /// A datagram whose fragments are under way (RFC 791 §3.2: source, destination, protocol, id).
@@ -214,6 +229,6 @@ const _: () = assert!(size_of::<FlowKey<V4>>() == 12);
 const _: () = assert!(size_of::<FlowValue>() == 4);
 const _: () = assert!(size_of::<SnatOutKey<V4>>() == 16);
 const _: () = assert!(size_of::<SnatOutValue>() == 8);
-const _: () = assert!(size_of::<SnatInValue<V4>>() == 12);
+const _: () = assert!(size_of::<SnatInValue<V4>>() == 20);
 const _: () = assert!(size_of::<FragKey<V4>>() == 12);
 const _: () = assert!(size_of::<SocketKey<V4>>() == 16);

@@ -113,9 +113,10 @@ pub static GATEWAY_MASK: Global<V4> = Global::new([255; 4]);
 /// Not 0: a Docker Engine keeps legs and networks here.
 #[unsafe(no_mangle)]
 pub static BESIDE_DOCKER: Global<u32> = Global::new(0);
-/// VNI of Docker's ingress network; 0: none that may carry anything of ours.
+/// VNI of Docker's ingress network; 0: none that may carry anything of ours. Docker's own number as long
+/// as nobody sets it, so that whoever just loads the object sees what all of its paths cost.
 #[unsafe(no_mangle)]
-pub static INGRESS_VNI: Global<u32> = Global::new(0);
+pub static INGRESS_VNI: Global<u32> = Global::new(wire::FIRST_NETWORK_VNI);
 /// The node's own address in it.
 #[unsafe(no_mangle)]
 pub static INGRESS_ADDR: Global<V4> = Global::new([0; 4]);

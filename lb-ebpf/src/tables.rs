@@ -95,10 +95,16 @@ pub trait Tables {
     fn snat_out(&self, key: &SnatOutKey<V4>) -> Option<SnatOutValue>;
     /// Adds a `SNAT_OUT` entry.
     fn snat_out_insert(&self, key: &SnatOutKey<V4>, value: &SnatOutValue) -> bool;
-    /// Looks up a `SNAT_IN` entry.
-    fn snat_in(&self, key: &SnatInKey) -> Option<SnatInValue<V4>>;
+    /// Looks up and changes a `SNAT_IN` entry.
+    fn snat_in<R>(
+        &self,
+        key: &SnatInKey,
+        change: impl FnOnce(&mut SnatInValue<V4>) -> R,
+    ) -> Option<R>;
     /// Adds a `SNAT_IN` entry; `false` if the port is taken.
     fn snat_in_insert(&self, key: &SnatInKey, value: &SnatInValue<V4>) -> bool;
+    /// Removes a `SNAT_IN` entry.
+    fn snat_in_remove(&self, key: &SnatInKey);
     /// Looks up a `FRAGS` entry.
     fn frag(&self, key: &FragKey<V4>) -> Option<FragValue>;
     /// Adds a `FRAGS` entry.

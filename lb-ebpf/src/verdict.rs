@@ -50,12 +50,15 @@ pub enum Action {
     Drop,
     /// Translated by `nat`, then to the task behind leg `index`.
     ToTask,
-    /// Translated by `nat`, then to the client by this node's routes.
+    /// Translated by `nat`, then to the client by this node's routes; `index`: the peer that it came from,
+    /// if it came out of Docker's ingress network.
     ToClient,
     /// Translated by `nat`, then to the entry node, peer `index`, in a tunnel frame.
     ToEntry,
     /// Untouched, to peer `index` in a tunnel frame that carries `row` and `entry`.
     Forward,
+    /// Translated by `nat`, then to peer `index` in a frame of Docker's ingress network.
+    ToIngress,
     /// Another node's reply: out of the tunnel, then to the client by this node's routes.
     Unpack,
     /// Answered with a TCP RST or ICMP port unreachable, by way of peer `index`; `reason` is counted.
@@ -139,6 +142,13 @@ impl Verdict {
     #[must_use]
     pub const fn forward(peer: u16, row: Row, entry: V4) -> Self {
         Self { action: Action::Forward, row, entry, index: peer, ..PASS }
+    }
+
+    /// [`Action::ToIngress`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn to_ingress(nat: Nat, peer: u16) -> Self {
+        Self { action: Action::ToIngress, nat, index: peer, ..PASS }
     }
 
     /// [`Action::Unpack`].

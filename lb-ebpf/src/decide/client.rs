@@ -3,7 +3,7 @@
 //! the backend stands beside it and no row is followed.
 
 use lb_common::{
-    backend::{Backend, NODE_SELF, STATE_ACTIVE, STATE_NONE},
+    backend::{Backend, NODE_SELF},
     drops::Reason,
     flow::SnatOutValue,
     leg::leg_index,
@@ -15,6 +15,7 @@ use lb_common::{
 use super::{
     entry,
     frag::{Side, find_ports, remember},
+    full_nat::{is_beyond, towards},
     home::{opens, too_big},
     ingress,
     leg::is_forged,
@@ -22,7 +23,6 @@ use super::{
     snat,
 };
 use crate::{
-    headers::SYN,
     packet::Packet,
     parse::{Kind, Parse, Parsed, parse},
     tables::Tables,
@@ -90,34 +90,33 @@ fn verdict_of<T: Tables>(tables: &T, client: &mut TaskClient) -> Verdict {
     let Some(service) = tables.service(port.service) else {
         return Verdict::drop(Reason::Internal);
     };
-    count(tables, port.service, &client.parsed);
+    ingress::count(tables, port.service, &client.parsed);
     let held = snat::held(tables, &client.parsed);
-    let Some((number, backend)) = choose(tables, port.service, service, &client.parsed, held)
+    let Some((number, backend)) = choose(tables, port.service, service, &client.parsed, &held)
     else {
         return Verdict::refuse(Reason::NoBackend, NODE_SELF);
     };
-    let node_port = match held {
-        Some(held) if held.backend == number => held.node_port,
-        _ => match snat::hold(tables, &client.parsed, held, (number, backend.generation)) {
+    if is_beyond(&backend) && !snat::exists(&held) && !opens(&client.parsed) {
+        return Verdict::refuse(Reason::NoSocket, NODE_SELF);
+    }
+    let is_held = held.backend == number && held.generation == backend.generation;
+    let node_port = if snat::exists(&held) && is_held {
+        held.node_port
+    } else {
+        match snat::hold(tables, &client.parsed, &held, (number, backend.generation)) {
             Some(node_port) => node_port,
             None => return Verdict::drop(Reason::PortsExhausted),
-        },
+        }
     };
+    if is_beyond(&backend) {
+        return beyond(tables, &client.parsed, &backend, node_port);
+    }
     client.node.src = tables.node_addr();
     client.node.src_port = node_port;
     if backend.node != NODE_SELF {
         return away(tables, &client.node, backend.node, number);
     }
     here(tables, &client.node, (port.service, port.target), backend.leg)
-}
-
-#[inline(always)]
-fn count<T: Tables>(tables: &T, service: u16, parsed: &Parsed) {
-    tables.stats(service, |stats| {
-        stats.entry_packets += 1;
-        stats.entry_bytes += u64::from(parsed.total_len);
-        stats.entry_flows += u64::from(parsed.flags & SYN != 0);
-    });
 }
 
 /// The backend that the connection has, as long as it lives (and, for a new connection from an old
@@ -128,13 +127,10 @@ fn choose<T: Tables>(
     index: u16,
     service: &Service,
     parsed: &Parsed,
-    held: Option<SnatOutValue>,
+    held: &SnatOutValue,
 ) -> Option<(BackendNumber, Backend)> {
-    if let Some(held) = held
-        && let Some(backend) = entry::backend(tables, service, held.backend)
-        && backend.generation == held.generation
-        && (backend.state == STATE_ACTIVE
-            || (backend.state != STATE_NONE && parsed.flags & SYN == 0))
+    if snat::exists(held)
+        && let Some(backend) = snat::backend(tables, service, held, parsed)
     {
         return Some((held.backend, backend));
     }
@@ -150,6 +146,17 @@ fn away<T: Tables>(tables: &T, node: &Parsed, peer: u16, number: BackendNumber) 
         return too_big(node, mtu, NODE_SELF);
     }
     Verdict::forward(peer, Row::of(number), tables.node_addr())
+}
+
+/// Through Docker's ingress network.
+#[inline(always)]
+fn beyond<T: Tables>(tables: &T, parsed: &Parsed, backend: &Backend, port: [u8; 2]) -> Verdict {
+    let Some(to) = tables.peer(backend.node) else { return Verdict::drop(Reason::NoNextHop) };
+    let mtu = to.mtu - TUNNEL_OVERHEAD;
+    if parsed.segment_len > mtu {
+        return too_big(parsed, mtu, NODE_SELF);
+    }
+    towards(tables, parsed, backend, port)
 }
 
 #[inline(always)]
@@ -172,8 +179,11 @@ fn here<T: Tables>(tables: &T, node: &Parsed, (service, target): (u16, u16), leg
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
-        DNS_PORT, Frame, Interfaces, NODE, ON_2, ON_3, TASK_A, WEB, WEB_PORT, World, row,
+    use crate::{
+        headers::SYN,
+        testing::{
+            DNS_PORT, Frame, Interfaces, NODE, ON_2, ON_3, TASK_A, WEB, WEB_PORT, World, row,
+        },
     };
 
     fn verdict(world: &World, frame: &Frame, whole: bool) -> Option<Verdict> {

@@ -14,6 +14,7 @@ use lb_common::{
 
 use super::{
     entry::backend,
+    full_nat::is_beyond,
     slot::{HomeFlow, find, known, open},
 };
 use crate::{
@@ -55,6 +56,9 @@ pub fn route<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
         return if opens { begin(tables, arrival) } else { follow(tables, arrival) };
     };
     if owner.node != NODE_SELF && !arrival.tunnelled {
+        if tables.ingress_vni() != 0 && is_beyond(&owner) {
+            return if opens { begin(tables, arrival) } else { follow(tables, arrival) };
+        }
         return Verdict::forward(owner.node, arrival.row, arrival.entry_addr);
     }
     if opens {
@@ -109,6 +113,7 @@ fn begin<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
     while step < ROW_LEN && row.owner() != 0 {
         if let Some(owner) = backend(tables, service, row.owner())
             && (step == 0 || owner.state == STATE_ACTIVE)
+            && !is_beyond(&owner)
         {
             if owner.node != NODE_SELF && (step != 0 || !arrival.tunnelled) {
                 return forward(tables, arrival, owner.node, row, step);
@@ -146,7 +151,9 @@ fn follow<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
     let mut row = arrival.row;
     let mut step = 0;
     while step < ROW_LEN && row.owner() != 0 {
-        if let Some(owner) = backend(tables, service, row.owner()) {
+        if let Some(owner) = backend(tables, service, row.owner())
+            && !is_beyond(&owner)
+        {
             if owner.node != NODE_SELF && (step != 0 || !arrival.tunnelled) {
                 return forward(tables, arrival, owner.node, row, step);
             }

@@ -126,6 +126,7 @@ pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &mut Parsed) -> Verdict 
         src_port: inner.src_port,
         dst_port: inner.dst_port,
         proto: inner.proto,
+        flags: inner.flags,
     };
     match snat::connection(tables, &flow) {
         Some(connection) => snat::to_task(&connection),
@@ -168,12 +169,18 @@ pub fn client<T: Tables>(tables: &T, parsed: &mut Parsed) -> Verdict {
         return Verdict::drop(Reason::LegFromOutside);
     }
     remember(tables, parsed, Side::Client);
-    tables.stats(port.service, |stats| {
+    count(tables, port.service, parsed);
+    enter(tables, parsed, port)
+}
+
+/// Counts a packet that came in here.
+#[inline(always)]
+pub(super) fn count<T: Tables>(tables: &T, service: u16, parsed: &Parsed) {
+    tables.stats(service, |stats| {
         stats.entry_packets += 1;
         stats.entry_bytes += u64::from(parsed.total_len);
         stats.entry_flows += u64::from(parsed.flags & SYN != 0);
     });
-    enter(tables, parsed, port)
 }
 
 #[inline(always)]
@@ -198,8 +205,8 @@ fn enter<T: Tables>(tables: &T, parsed: &Parsed, port: PublishedPort) -> Verdict
 /// A packet too large for the tunnel comes back as "fragmentation needed", even where it may be
 /// fragmented: XDP cannot cut packets, and senders that get the error send smaller ones.
 #[inline(always)]
-fn fits<T: Tables>(tables: &T, parsed: &Parsed, verdict: Verdict) -> Verdict {
-    if verdict.action != Action::Forward {
+pub(super) fn fits<T: Tables>(tables: &T, parsed: &Parsed, verdict: Verdict) -> Verdict {
+    if verdict.action != Action::Forward && verdict.action != Action::ToIngress {
         return verdict;
     }
     let Some(peer) = tables.peer(verdict.index) else { return Verdict::drop(Reason::NoNextHop) };
@@ -212,7 +219,7 @@ fn fits<T: Tables>(tables: &T, parsed: &Parsed, verdict: Verdict) -> Verdict {
 
 /// Whether an address is this node's.
 #[inline(always)]
-fn is_ours<T: Tables>(tables: &T, proto: u8, addr: V4) -> bool {
+pub(super) fn is_ours<T: Tables>(tables: &T, proto: u8, addr: V4) -> bool {
     addr == tables.node_addr() || is_another(tables, proto, addr)
 }
 
@@ -258,7 +265,7 @@ fn from_outside_to_leg<T: Tables>(tables: &T, parsed: &Parsed) -> Verdict {
 /// Whether a task here has this address. A client that has it too cannot be answered: the answer
 /// would go to that task.
 #[inline(always)]
-fn is_leg<T: Tables>(tables: &T, addr: V4) -> bool {
+pub(super) fn is_leg<T: Tables>(tables: &T, addr: V4) -> bool {
     in_gateway_subnet(tables, addr)
         && tables.leg(leg_index(addr)).is_some_and(|leg| leg.addr == addr)
 }

@@ -126,6 +126,7 @@ fn receiver<T: Tables>(tables: &T, parsed: &Parsed, value: &NatValue<V4>, nat: N
             src_port: nat.src_port,
             dst_port: nat.dst_port,
             proto: parsed.proto,
+            flags: parsed.flags,
         };
         return match snat::connection(tables, &flow) {
             Some(connection) => snat::to_task(&connection),

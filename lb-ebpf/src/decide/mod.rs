@@ -2,15 +2,17 @@
 //! file per path, nothing written to packets here.
 //!
 //! `ingress` is what a NIC receives, `leg` what a task sends, `client` the part of that which goes to
-//! published ports; `entry` finds the row, `home` the task, `slot` the translation. `overlay` is what a
-//! task sends into an overlay network, `arrive` what other nodes' tasks send there, `vip` the virtual IPs,
-//! `vip_leg` the same where a Docker Engine carries the frames.
+//! published ports; `entry` finds the row, `home` the task, `slot` the translation; `full_nat` is the way
+//! to nodes without agent. `overlay` is what a task sends into an overlay network, `arrive` what other
+//! nodes' tasks send there, `vip` the virtual IPs, `vip_leg` the same where a Docker Engine carries the
+//! frames.
 
 mod arp;
 pub mod arrive;
 pub mod client;
 pub mod entry;
 mod frag;
+pub mod full_nat;
 pub mod home;
 pub mod ingress;
 pub mod leg;

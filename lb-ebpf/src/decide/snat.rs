@@ -1,15 +1,25 @@
-//! Tasks as clients of their own node's published ports. Gateway subnets repeat on every node, so a
-//! task's address means nothing elsewhere: it goes out with the node's address and a port that is
-//! allocated here, and the reply finds its way back by that port.
+//! Clients whose source is translated at their entry node: tasks that dial a published port of their
+//! own node, whose addresses mean nothing elsewhere, and all whose backend is on a node without agent.
+//! Their packets go out with an address of the node and a port that is allocated here, and the reply
+//! finds its way back by that port.
+//!
+//! A port is a connection's as long as nobody else needs it. Where none of those tried is free, one goes
+//! over that is not open any more, or has been idle for long: LRU maps alone never give one back, since
+//! there are fewer ports than elements.
 
 use lb_common::{
     addr::V4,
-    flow::{SnatInKey, SnatInValue, SnatOutKey, SnatOutValue},
+    backend::{Backend, STATE_ACTIVE, STATE_NONE},
+    flow::{
+        SNAT_CLOSED, SNAT_OPEN, SNAT_OPENING, SnatInKey, SnatInValue, SnatOutKey, SnatOutValue,
+    },
     leg::leg_index,
+    service::Service,
 };
 
-use super::ingress::is_published;
+use super::{entry, ingress::is_published};
 use crate::{
+    headers::{ACK, FIN, RST, SYN},
     parse::Parsed,
     tables::Tables,
     verdict::{Nat, Verdict},
@@ -19,28 +29,65 @@ use crate::{
 const ATTEMPTS: u8 = 8;
 /// Lowest port that is allocated.
 const FIRST_PORT: u16 = 0x8000;
+/// How long an open connection keeps its port without a packet, [`now`]: 15 minutes, as IPVS has it.
+const IDLE: u32 = 838;
 
-/// What is known of a task's connection.
+/// What [`held`] knows of a connection that does not exist: ports are never 0. Not an `Option`, whose
+/// payload would be uninitialised registers where there is none.
+const NOTHING: SnatOutValue =
+    SnatOutValue { node_port: [0; 2], backend: 0, generation: 0, reserved: [0; 3] };
+
+/// Whether [`held`] found a connection.
 #[inline(always)]
-pub(super) fn held<T: Tables>(tables: &T, parsed: &Parsed) -> Option<SnatOutValue> {
-    let key = out_key(parsed);
-    tables.snat_out(&key).filter(|value| still_ours(tables, &key, value.node_port))
+pub(super) fn exists(held: &SnatOutValue) -> bool {
+    u16::from_ne_bytes(held.node_port) != 0
 }
 
-/// Notes whom a task's connection goes to, by the port it has or by one that is allocated now.
-/// `None`: no port is free.
+/// What is known of a client's connection; its packet keeps it alive.
+#[inline(always)]
+pub(super) fn held<T: Tables>(tables: &T, parsed: &Parsed) -> SnatOutValue {
+    let key = out_key(parsed);
+    let Some(held) = tables.snat_out(&key) else { return NOTHING };
+    let ours = |value: &mut SnatInValue<V4>| {
+        let ours = is_of(value, &key);
+        if ours {
+            touch(value, now(tables), after(value.state, parsed.flags));
+        }
+        ours
+    };
+    match tables.snat_in(&in_key(held.node_port, key.proto), ours) {
+        Some(true) => held,
+        _ => NOTHING,
+    }
+}
+
+/// The backend that a connection has, as long as it lives (and, for a new connection from an old port,
+/// as long as it takes new flows).
+#[inline(always)]
+pub(super) fn backend<T: Tables>(
+    tables: &T,
+    service: &Service,
+    held: &SnatOutValue,
+    parsed: &Parsed,
+) -> Option<Backend> {
+    entry::backend(tables, service, held.backend).filter(|backend| {
+        backend.generation == held.generation
+            && (backend.state == STATE_ACTIVE
+                || (backend.state != STATE_NONE && parsed.flags & SYN == 0))
+    })
+}
+
+/// Notes whom a connection goes to, by the port it has or by one that is allocated now. `None`: no
+/// port is free.
 #[inline(always)]
 pub(super) fn hold<T: Tables>(
     tables: &T,
     parsed: &Parsed,
-    held: Option<SnatOutValue>,
+    held: &SnatOutValue,
     (backend, generation): (u16, u8),
 ) -> Option<[u8; 2]> {
     let key = out_key(parsed);
-    let node_port = match held {
-        Some(value) => value.node_port,
-        None => allocate(tables, &key)?,
-    };
+    let node_port = if exists(held) { held.node_port } else { allocate(tables, &key)? };
     tables
         .snat_out_insert(&key, &SnatOutValue { node_port, backend, generation, reserved: [0; 3] });
     Some(node_port)
@@ -49,9 +96,9 @@ pub(super) fn hold<T: Tables>(
 #[inline(always)]
 fn out_key(parsed: &Parsed) -> SnatOutKey<V4> {
     SnatOutKey {
-        task: parsed.src,
+        client: parsed.src,
         dialled: parsed.dst,
-        task_port: parsed.src_port,
+        client_port: parsed.src_port,
         dialled_port: parsed.dst_port,
         proto: parsed.proto,
         reserved: [0; 3],
@@ -59,35 +106,145 @@ fn out_key(parsed: &Parsed) -> SnatOutKey<V4> {
 }
 
 #[inline(always)]
-fn still_ours<T: Tables>(tables: &T, key: &SnatOutKey<V4>, node_port: [u8; 2]) -> bool {
-    tables
-        .snat_in(&SnatInKey { node_port, proto: key.proto, reserved: 0 })
-        .is_some_and(|value| value == back(key))
+fn in_key(node_port: [u8; 2], proto: u8) -> SnatInKey {
+    SnatInKey { node_port, proto, reserved: 0 }
 }
 
+/// Whether a port is this connection's.
 #[inline(always)]
-fn back(key: &SnatOutKey<V4>) -> SnatInValue<V4> {
-    SnatInValue {
-        task: key.task,
-        dialled: key.dialled,
-        task_port: key.task_port,
-        dialled_port: key.dialled_port,
+fn is_of(value: &SnatInValue<V4>, key: &SnatOutKey<V4>) -> bool {
+    value.client == key.client
+        && value.dialled == key.dialled
+        && value.client_port == key.client_port
+        && value.dialled_port == key.dialled_port
+}
+
+/// Monotonic time in units of [`SnatInValue::used`].
+#[inline(always)]
+fn now<T: Tables>(tables: &T) -> u32 {
+    (tables.now_ns() >> 30) as u32
+}
+
+/// Notes a packet; most of them tell nothing new, and write nothing.
+#[inline(always)]
+fn touch(value: &mut SnatInValue<V4>, now: u32, state: u8) {
+    if value.used != now {
+        value.used = now;
+    }
+    if value.state != state {
+        value.state = state;
+    }
+}
+
+/// A connection's state after a client's packet with these TCP flags.
+#[inline(always)]
+const fn after(state: u8, flags: u8) -> u8 {
+    if flags & (FIN | RST) != 0 {
+        SNAT_CLOSED
+    } else if flags & SYN != 0 {
+        SNAT_OPENING
+    } else if state == SNAT_OPENING && flags & ACK != 0 {
+        SNAT_OPEN
+    } else {
+        state
     }
 }
 
 #[inline(always)]
 fn allocate<T: Tables>(tables: &T, key: &SnatOutKey<V4>) -> Option<[u8; 2]> {
+    let now = now(tables);
+    let new = SnatInValue {
+        client: key.client,
+        dialled: key.dialled,
+        client_port: key.client_port,
+        dialled_port: key.dialled_port,
+        used: now,
+        state: SNAT_OPENING,
+        reserved: [0; 3],
+    };
+    let mut oldest = Candidate { age: 0, port: [0; 2], reserved: [0; 2] };
     let mut attempt = 0;
     while attempt < ATTEMPTS {
         attempt += 1;
-        let node_port = (tables.random() as u16 | FIRST_PORT).to_be_bytes();
-        let entry = SnatInKey { node_port, proto: key.proto, reserved: 0 };
-        if !is_published(tables, key.proto, node_port) && tables.snat_in_insert(&entry, &back(key))
-        {
-            return Some(node_port);
+        let port = (tables.random() as u16 | FIRST_PORT).to_be_bytes();
+        if is_published(tables, key.proto, port) {
+            continue;
+        }
+        let entry = in_key(port, key.proto);
+        if tables.snat_in_insert(&entry, &new) {
+            return Some(port);
+        }
+        let age = tables.snat_in(&entry, |value| yielding(value, now)).unwrap_or_default();
+        if age > oldest.age {
+            oldest = Candidate { age, port, ..oldest };
         }
     }
-    None
+    take_over(tables, &oldest, key.proto, &new)
+}
+
+/// A port that could go to another connection.
+#[repr(C, align(4))]
+#[derive(Clone, Copy)]
+struct Candidate {
+    /// 1 and the time since its last packet; 0: none.
+    age: u32,
+    port: [u8; 2],
+    reserved: [u8; 2],
+}
+
+/// How willingly a connection gives its port away; 0: not at all.
+#[inline(always)]
+fn yielding(value: &SnatInValue<V4>, now: u32) -> u32 {
+    let idle = now.wrapping_sub(value.used);
+    if value.state == SNAT_OPEN && idle < IDLE { 0 } else { idle.wrapping_add(1) }
+}
+
+#[inline(always)]
+fn take_over<T: Tables>(
+    tables: &T,
+    oldest: &Candidate,
+    proto: u8,
+    new: &SnatInValue<V4>,
+) -> Option<[u8; 2]> {
+    if oldest.age == 0 {
+        return None;
+    }
+    let entry = in_key(oldest.port, proto);
+    tables.snat_in_remove(&entry);
+    tables.snat_in_insert(&entry, new).then_some(oldest.port)
+}
+
+/// The connection that an allocated port, network order, was given to; the reply's packet keeps it
+/// alive.
+#[inline(always)]
+pub(super) fn of_port<T: Tables>(
+    tables: &T,
+    port: [u8; 2],
+    proto: u8,
+    flags: u8,
+) -> Option<SnatInValue<V4>> {
+    tables.snat_in(&in_key(port, proto), |value| {
+        let state = if flags & (FIN | RST) != 0 { SNAT_CLOSED } else { value.state };
+        touch(value, now(tables), state);
+        *value
+    })
+}
+
+/// Whom such a connection goes to.
+#[inline(always)]
+pub(super) fn whom<T: Tables>(
+    tables: &T,
+    connection: &SnatInValue<V4>,
+    proto: u8,
+) -> Option<SnatOutValue> {
+    tables.snat_out(&SnatOutKey {
+        client: connection.client,
+        dialled: connection.dialled,
+        client_port: connection.client_port,
+        dialled_port: connection.dialled_port,
+        proto,
+        reserved: [0; 3],
+    })
 }
 
 /// The task's connection that a reply to the node's address belongs to; `None`: it is for somebody
@@ -97,11 +254,7 @@ pub(super) fn connection<T: Tables>(tables: &T, reply: &Flow) -> Option<SnatInVa
     if reply.dst != tables.node_addr() {
         return None;
     }
-    let flow = tables.snat_in(&SnatInKey {
-        node_port: reply.dst_port,
-        proto: reply.proto,
-        reserved: 0,
-    })?;
+    let flow = of_port(tables, reply.dst_port, reply.proto, reply.flags)?;
     (flow.dialled == reply.src && flow.dialled_port == reply.src_port).then_some(flow)
 }
 
@@ -118,18 +271,25 @@ pub(super) struct Flow {
     pub dst_port: [u8; 2],
     /// Protocol.
     pub proto: u8,
+    /// TCP flags.
+    pub flags: u8,
+}
+
+/// The addresses and ports that a reply has for the client.
+#[inline(always)]
+pub(super) fn to_client(connection: &SnatInValue<V4>) -> Nat {
+    Nat {
+        src: connection.dialled,
+        dst: connection.client,
+        src_port: connection.dialled_port,
+        dst_port: connection.client_port,
+    }
 }
 
 /// Hands a reply to the task whose connection it belongs to.
 #[inline(always)]
 pub(super) fn to_task(connection: &SnatInValue<V4>) -> Verdict {
-    let nat = Nat {
-        src: connection.dialled,
-        dst: connection.task,
-        src_port: connection.dialled_port,
-        dst_port: connection.task_port,
-    };
-    Verdict::to_task(nat, leg_index(connection.task))
+    Verdict::to_task(to_client(connection), leg_index(connection.client))
 }
 
 #[cfg(test)]
@@ -137,44 +297,96 @@ mod tests {
     use super::*;
     use crate::testing::{A, Interfaces, NODE, ON_2, TASK_A, TASK_B, WEB_PORT, World, facts};
 
+    const TCP: u8 = lb_common::port::TCP;
+
     fn dial(task: V4) -> Parsed {
-        facts(lb_common::port::TCP, (task, 50_000), (NODE, WEB_PORT), 0)
+        from(task, 50_000)
+    }
+
+    fn from(task: V4, port: u16) -> Parsed {
+        facts(TCP, (task, port), (NODE, WEB_PORT), 0)
+    }
+
+    fn world() -> World {
+        World::small(Interfaces::default())
     }
 
     #[test]
     fn connections_have_ports_of_their_own_and_keep_them() {
-        let world = World::small(Interfaces::default());
-        let one = hold(&world, &dial(TASK_A), None, (ON_2, 1)).unwrap();
-        let other = hold(&world, &dial(TASK_B), None, (ON_2, 1)).unwrap();
+        let world = world();
+        let one = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1)).unwrap();
+        let other = hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1)).unwrap();
         assert_ne!(one, other);
-        let held = held(&world, &dial(TASK_A)).unwrap();
+        let held = held(&world, &dial(TASK_A));
         assert_eq!((held.node_port, held.backend), (one, ON_2));
-        assert_eq!(hold(&world, &dial(TASK_A), Some(held), (A, 1)), Some(one));
+        assert_eq!(hold(&world, &dial(TASK_A), &held, (A, 1)), Some(one));
     }
 
     #[test]
     fn a_port_that_went_to_another_connection_is_not_held() {
-        let world = World::small(Interfaces::default());
-        let port = hold(&world, &dial(TASK_A), None, (ON_2, 1)).unwrap();
-        let key = SnatInKey { node_port: port, proto: lb_common::port::TCP, reserved: 0 };
-        let thief = back(&out_key(&dial(TASK_B)));
-        world.snat_in.borrow_mut().insert(key, thief);
-        assert_eq!(held(&world, &dial(TASK_A)), None);
+        let world = world();
+        let port = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1)).unwrap();
+        world.snat_in.borrow_mut().get_mut(&in_key(port, TCP)).unwrap().client = TASK_B;
+        assert!(!exists(&held(&world, &dial(TASK_A))));
     }
 
     #[test]
     fn a_reply_to_another_port_or_peer_is_nobodys() {
-        let world = World::small(Interfaces::default());
-        let node_port = hold(&world, &dial(TASK_A), None, (ON_2, 1)).unwrap();
+        let world = world();
+        let node_port = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1)).unwrap();
         let reply = Flow {
             src: NODE,
             dst: NODE,
             src_port: WEB_PORT.to_be_bytes(),
             dst_port: node_port,
-            proto: lb_common::port::TCP,
+            proto: TCP,
+            flags: 0,
         };
-        assert_eq!(connection(&world, &reply).map(|flow| flow.task), Some(TASK_A));
+        assert_eq!(connection(&world, &reply).map(|flow| flow.client), Some(TASK_A));
         assert_eq!(connection(&world, &Flow { src: TASK_B, ..reply }), None);
         assert_eq!(connection(&world, &Flow { dst_port: [0, 1], ..reply }), None);
+    }
+
+    /// A node all of whose ports have connections, which the client acknowledged and then closed or not.
+    fn full(flags: u8) -> World {
+        let world = world();
+        for port in FIRST_PORT..=u16::MAX {
+            hold(&world, &from(TASK_A, port), &NOTHING, (ON_2, 1)).unwrap();
+            for flags in [ACK, flags] {
+                let parsed = facts(TCP, (TASK_A, port), (NODE, WEB_PORT), flags);
+                assert!(exists(&held(&world, &parsed)));
+            }
+        }
+        world
+    }
+
+    #[test]
+    fn a_closed_connection_gives_its_port_away_and_an_open_one_does_not() {
+        assert!(hold(&full(FIN), &dial(TASK_B), &NOTHING, (ON_2, 1)).is_some());
+        assert_eq!(hold(&full(ACK), &dial(TASK_B), &NOTHING, (ON_2, 1)), None);
+    }
+
+    #[test]
+    fn an_open_connection_gives_its_port_away_after_15_idle_minutes() {
+        let mut world = full(ACK);
+        world.now_ns = 14 * 60 * 1_000_000_000;
+        assert_eq!(hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1)), None);
+        world.now_ns = 16 * 60 * 1_000_000_000;
+        assert!(hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1)).is_some());
+    }
+
+    #[test]
+    fn the_connection_that_was_closed_first_gives_its_port_away() {
+        let mut world = full(FIN);
+        world.now_ns = 60 * 1_000_000_000;
+        // The next ports that are tried, all but the fourth used a moment ago.
+        let tried = world.random.get() as u16;
+        for (number, port) in (0..8).map(|number| (number, (tried + number) | FIRST_PORT)) {
+            let key = in_key(port.to_be_bytes(), TCP);
+            let used = if number == 3 { 10 } else { 50 };
+            world.snat_in.borrow_mut().get_mut(&key).unwrap().used = used;
+        }
+        let port = hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1));
+        assert_eq!(port, Some(((tried + 3) | FIRST_PORT).to_be_bytes()));
     }
 }

@@ -1,7 +1,7 @@
 //! Pieces that XDP and tcx share when they build a tunnel frame.
 
 use lb_common::{
-    addr::Mac,
+    addr::{Mac, mac_of},
     peer::{PEER_RESOLVED, Peer},
     wire,
 };
@@ -11,7 +11,7 @@ use crate::{
     parse::Parsed,
     rewrite::tunnel::{Tunnel, source_port},
     tables::Tables,
-    verdict::Verdict,
+    verdict::{Nat, Verdict},
 };
 
 /// Inner MAC addresses of a reply frame: nothing to carry, recognisable in a capture.
@@ -53,6 +53,13 @@ pub(super) fn overlay(
     (vni, macs): (u32, (Mac, Mac)),
 ) -> Tunnel {
     Tunnel { vni, macs, ..tunnel(kernel, parsed, inner_len) }
+}
+
+/// A frame of Docker's ingress network between two of its addresses.
+#[inline(always)]
+pub(super) fn ingress(kernel: &Kernel, parsed: &Parsed, inner_len: u16, nat: &Nat) -> Tunnel {
+    let macs = (mac_of(nat.dst), mac_of(nat.src));
+    overlay(kernel, parsed, inner_len, (kernel.ingress_vni(), macs))
 }
 
 #[inline(always)]

@@ -2,7 +2,10 @@
 //! carries out what `decide` concluded.
 
 use aya_ebpf::{EbpfContext as _, bindings::tcx_action_base::TCX_NEXT, programs::TcContext};
-use lb_common::{drops::Reason, wire::OUTER_LEN};
+use lb_common::{
+    drops::Reason,
+    wire::{OUTER_LEN, TUNNEL_OVERHEAD},
+};
 
 use super::{
     Kernel,
@@ -18,11 +21,12 @@ use super::{
 use crate::{
     decide::{
         client::{TaskClient, decide, task_client},
+        full_nat::{answered, is_ingress},
         ingress::{Arriving, Inner, is_mesh, replied, sort, unwrap},
         leg::{LegPacket, is_foreign, leg, trespasses},
     },
     headers::SYN,
-    parse::{Kind, Parsed},
+    parse::{Kind, Parse, Parsed, parse},
     rewrite::mss,
     tables::Tables,
     verdict::{Action, Nat, Verdict},
@@ -67,6 +71,9 @@ pub fn run_node(ctx: &TcContext) -> i32 {
     let kernel = Kernel::new(ctx.as_ptr());
     let packet = packet(ctx);
     let Some(Arriving::Tunnel(outer)) = sort(&kernel, &packet) else { return TCX_NEXT };
+    if is_ingress(&kernel, &packet) {
+        return run_ingress(ctx, u32::from_ne_bytes(outer));
+    }
     if !is_mesh(&kernel, &packet) {
         return TCX_NEXT;
     }
@@ -77,6 +84,31 @@ pub fn run_node(ctx: &TcContext) -> i32 {
     match replied(&kernel, outer, &mut inner).action {
         Action::Unpack => finish(&kernel, unpack(ctx, &inner)),
         _ => TCX_NEXT,
+    }
+}
+
+/// Answers out of Docker's ingress network whose client's Ethernet address XDP did not find.
+#[inline(never)]
+fn run_ingress(ctx: &TcContext, outer: u32) -> i32 {
+    let kernel = Kernel::new(ctx.as_ptr());
+    let Parse::Packet(mut inner) = parse::<OUTER_LEN>(&inner_packet(ctx)) else { return TCX_NEXT };
+    let verdict = answered(&kernel, outer.to_ne_bytes(), &mut inner);
+    match verdict.action {
+        Action::ToClient => finish(&kernel, to_late_client(ctx, &kernel, &verdict, &inner)),
+        _ => TCX_NEXT,
+    }
+}
+
+#[inline(always)]
+fn to_late_client(ctx: &TcContext, kernel: &Kernel, verdict: &Verdict, parsed: &Parsed) -> Outcome {
+    match next_hop(ctx.as_ptr(), verdict.nat.src, verdict.nat.dst, ifindex(ctx)) {
+        NextHop::Resolved { ifindex, .. } | NextHop::Unresolved { ifindex } => {
+            adjust_room(ctx, -(OUTER_LEN as i32), 0)?;
+            translate(ctx, parsed, &verdict.nat)?;
+            clamp_for(ctx, kernel, parsed, verdict.index)?;
+            send_by_neighbour(ifindex)
+        }
+        NextHop::None => Err(Reason::NoNextHop),
     }
 }
 
@@ -116,6 +148,7 @@ fn enter(ctx: &TcContext, client: &TaskClient, verdict: &Verdict) -> i32 {
         Action::Pass => Ok(TCX_NEXT),
         Action::ToTask => to_task(ctx, &kernel, client, verdict),
         Action::Forward => forward(ctx, &kernel, client, verdict),
+        Action::ToIngress => into_ingress(ctx, &kernel, client, verdict),
         Action::Refuse | Action::TooBig => refuse(ctx, &kernel, verdict, &client.parsed),
         _ => Err(verdict.reason.unwrap_or(Reason::Internal)),
     };
@@ -133,6 +166,30 @@ fn forward(ctx: &TcContext, kernel: &Kernel, client: &TaskClient, verdict: &Verd
     translate(ctx, &client.parsed, &client.as_node())?;
     let tunnel = output::forward(kernel, &client.node, inner_len(ctx), verdict);
     into_tunnel(ctx, kernel, verdict.index, &tunnel)
+}
+
+/// To a task of a node without agent, in the node's own name.
+#[inline(always)]
+fn into_ingress(
+    ctx: &TcContext,
+    kernel: &Kernel,
+    client: &TaskClient,
+    verdict: &Verdict,
+) -> Outcome {
+    translate(ctx, &client.parsed, &verdict.nat)?;
+    clamp_for(ctx, kernel, &client.parsed, verdict.index)?;
+    let tunnel = output::ingress(kernel, &client.parsed, inner_len(ctx), &verdict.nat);
+    into_tunnel(ctx, kernel, verdict.index, &tunnel)
+}
+
+/// A SYN or SYN+ACK tells its receiver what Docker's ingress network carries between here and a peer.
+#[inline(always)]
+fn clamp_for(ctx: &TcContext, kernel: &Kernel, parsed: &Parsed, peer: u16) -> Result<(), Reason> {
+    if parsed.kind != Kind::Tcp || parsed.flags & SYN == 0 {
+        return Ok(());
+    }
+    let peer = kernel.peer(peer).ok_or(Reason::NoNextHop)?;
+    clamp(ctx, peer.mtu - TUNNEL_OVERHEAD - mss::TCP_OVERHEAD)
 }
 
 /// To another task of this node.

@@ -214,14 +214,19 @@ impl Tables for Kernel {
     }
 
     #[inline(always)]
-    fn snat_in(&self, key: &SnatInKey) -> Option<SnatInValue<V4>> {
-        // SAFETY: copied at once; callers compare it with the packet.
-        unsafe { maps::SNAT_IN.get(key) }.copied()
+    fn snat_in<R>(&self, key: &SnatInKey, f: impl FnOnce(&mut SnatInValue<V4>) -> R) -> Option<R> {
+        maps::SNAT_IN.get_ptr_mut(key).map(|value| change(value, f))
     }
 
     #[inline(always)]
     fn snat_in_insert(&self, key: &SnatInKey, value: &SnatInValue<V4>) -> bool {
         maps::SNAT_IN.insert(key, value, BPF_NOEXIST.into()).is_ok()
+    }
+
+    #[inline(always)]
+    fn snat_in_remove(&self, key: &SnatInKey) {
+        // An entry that is gone already is as good as removed.
+        let _: Result<(), i32> = maps::SNAT_IN.remove(key);
     }
 
     #[inline(always)]

@@ -19,11 +19,14 @@ use super::{
     trace::tell,
 };
 use crate::{
-    decide::ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
+    decide::{
+        full_nat::{self, answered, is_ingress},
+        ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
+    },
     headers::{ETHERTYPE_IPV4, Eth, SYN},
     maps,
     packet::Packet,
-    parse::{ETH_LEN, Kind, Parsed},
+    parse::{ETH_LEN, Kind, Parse, Parsed, parse},
     rewrite::{
         mss, nat,
         refusal::{ICMP_LEN, ICMP_ROOM, RESET_LEN, reset, unreachable},
@@ -35,6 +38,8 @@ use crate::{
 
 /// What an executor ends with: an XDP action, or why the packet was dropped.
 type Outcome = Result<u32, Reason>;
+/// No XDP action: the packet goes by the mesh.
+const GO_ON: u32 = u32::MAX;
 
 /// The program. It only sorts; the paths are functions of their own, so that no chain of calls
 /// needs more than 512 bytes of stack.
@@ -42,7 +47,18 @@ type Outcome = Result<u32, Reason>;
 pub fn run(ctx: &XdpContext) -> u32 {
     let kernel = Kernel::new(ctx.as_ptr());
     match sort(&kernel, &packet(ctx)) {
-        Some(Arriving::Client(mut parsed)) => run_client(ctx, &mut parsed),
+        Some(Arriving::Client(mut parsed)) => {
+            if full_nat::is_concerned(&kernel, &parsed) {
+                let action = run_full_nat(ctx, &mut parsed);
+                if action != GO_ON {
+                    return action;
+                }
+            }
+            run_client(ctx, &mut parsed)
+        }
+        Some(Arriving::Tunnel(outer)) if is_ingress(&kernel, &packet(ctx)) => {
+            run_ingress(ctx, u32::from_ne_bytes(outer))
+        }
         Some(Arriving::Tunnel(outer)) => run_tunnel(ctx, u32::from_ne_bytes(outer)),
         None => XDP_PASS,
     }
@@ -53,6 +69,21 @@ pub fn run(ctx: &XdpContext) -> u32 {
 fn run_client(ctx: &XdpContext, parsed: &mut Parsed) -> u32 {
     let verdict = client(&Kernel::new(ctx.as_ptr()), parsed);
     conclude(ctx, &verdict, parsed, false)
+}
+
+/// Clients of services some of whose tasks are on nodes without agent.
+#[inline(never)]
+fn run_full_nat(ctx: &XdpContext, parsed: &mut Parsed) -> u32 {
+    let kernel = Kernel::new(ctx.as_ptr());
+    let verdict = full_nat::client(&kernel, parsed);
+    tell(ctx, parsed, verdict.action as u8, verdict.index);
+    let outcome = match verdict.action {
+        Action::Pass => Ok(GO_ON),
+        Action::ToIngress => into_ingress(ctx, &verdict, parsed),
+        Action::TooBig => refuse(ctx, &verdict, parsed, false),
+        _ => Err(verdict.reason.unwrap_or(Reason::Internal)),
+    };
+    finish(&kernel, outcome)
 }
 
 /// Frames from other nodes.
@@ -73,6 +104,21 @@ fn run_tunnel(ctx: &XdpContext, outer: u32) -> u32 {
         forwarded(&kernel, &packet, outer, &mut inner)
     };
     conclude(ctx, &verdict, &inner, true)
+}
+
+/// Frames of Docker's ingress network.
+#[inline(never)]
+fn run_ingress(ctx: &XdpContext, outer: u32) -> u32 {
+    let kernel = Kernel::new(ctx.as_ptr());
+    let Parse::Packet(mut inner) = parse::<OUTER_LEN>(&packet(ctx)) else { return XDP_PASS };
+    let verdict = answered(&kernel, outer.to_ne_bytes(), &mut inner);
+    tell(ctx, &inner, verdict.action as u8, verdict.index);
+    let outcome = match verdict.action {
+        Action::ToTask => deliver(ctx, &verdict, &inner, true),
+        Action::ToClient => to_client(ctx, &verdict, &inner),
+        _ => Ok(XDP_PASS),
+    };
+    finish(&kernel, outcome)
 }
 
 /// Carries out a decision.
@@ -110,8 +156,8 @@ fn carry_out(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bo
         Action::Unpack => unpack(ctx, parsed),
         Action::Refuse | Action::TooBig => refuse(ctx, verdict, parsed, tunnelled),
         Action::Drop => Err(verdict.reason.unwrap_or(Reason::Internal)),
-        // Only tasks reply, and they are on legs.
-        Action::ToClient | Action::ToEntry => Err(Reason::Internal),
+        // Only tasks reply, on legs or in Docker's ingress network.
+        Action::ToClient | Action::ToEntry | Action::ToIngress => Err(Reason::Internal),
     }
 }
 
@@ -148,6 +194,49 @@ fn forward(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bool
         adjust_head(ctx, -(OUTER_LEN as i32))?;
     }
     into_tunnel(ctx, kernel, verdict.index, &tunnel)
+}
+
+/// To a task of a node without agent, in the node's own name.
+#[inline(never)]
+fn into_ingress(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed) -> Outcome {
+    let kernel = &Kernel::new(ctx.as_ptr());
+    translate(ctx, kernel, verdict, parsed)?;
+    adjust_head(ctx, -(OUTER_LEN as i32))?;
+    let tunnel = output::ingress(kernel, parsed, parsed.total_len, &verdict.nat);
+    into_tunnel(ctx, kernel, verdict.index, &tunnel)
+}
+
+/// An answer out of Docker's ingress network, to the client; where its Ethernet address is not known,
+/// by `tc_node`.
+#[inline(never)]
+fn to_client(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed) -> Outcome {
+    let ingress = ctx.ingress_ifindex() as u32;
+    match next_hop(ctx.as_ptr(), verdict.nat.src, verdict.nat.dst, ingress) {
+        NextHop::Resolved { ifindex, macs } => {
+            adjust_head(ctx, OUTER_LEN as i32)?;
+            translate(ctx, &Kernel::new(ctx.as_ptr()), verdict, parsed)?;
+            send(&packet(ctx), macs.0, macs.1, ifindex)
+        }
+        NextHop::Unresolved { .. } => Ok(XDP_PASS),
+        NextHop::None => Err(Reason::NoNextHop),
+    }
+}
+
+/// Translates a packet that goes to a peer, or came from one, by Docker's ingress network.
+#[inline(always)]
+fn translate(
+    ctx: &XdpContext,
+    kernel: &Kernel,
+    verdict: &Verdict,
+    parsed: &Parsed,
+) -> Result<(), Reason> {
+    let packet = packet(ctx);
+    nat::translate(&packet, parsed, &verdict.nat).ok_or(Reason::Malformed)?;
+    if parsed.kind == Kind::Tcp && parsed.flags & SYN != 0 {
+        let peer = kernel.peer(verdict.index).ok_or(Reason::NoNextHop)?;
+        clamp(&packet, peer.mtu - TUNNEL_OVERHEAD)?;
+    }
+    Ok(())
 }
 
 #[inline(always)]

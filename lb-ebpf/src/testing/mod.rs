@@ -6,6 +6,7 @@
 mod arrive;
 mod cases;
 mod frame;
+mod full_nat;
 mod link;
 mod overlay;
 #[cfg(test)]

@@ -10,10 +10,14 @@ use lb_common::{
     wire::{self, OUTER_LEN, TUNNEL_OVERHEAD},
 };
 
-use super::{Way, World};
+use super::{
+    Way, World,
+    full_nat::{ingress, receive_answer, receive_late_answer, translate},
+};
 use crate::{
     decide::{
         client::{TaskClient, decide, task_client},
+        full_nat::{self, is_ingress},
         ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
         leg::{LegPacket, is_foreign, leg, trespasses},
     },
@@ -109,6 +113,12 @@ pub fn xdp(world: &World, frame: &[u8]) -> Ran {
 fn receive(world: &World, wire: &mut Wire) -> Outcome {
     match sort(world, &wire.packet()) {
         Some(Arriving::Client(mut parsed)) => {
+            if full_nat::is_concerned(world, &parsed) {
+                let verdict = full_nat::client(world, &mut parsed);
+                if verdict.action != Action::Pass {
+                    return conclude(world, wire, &verdict, &parsed, false);
+                }
+            }
             let verdict = client(world, &mut parsed);
             conclude(world, wire, &verdict, &parsed, false)
         }
@@ -119,6 +129,9 @@ fn receive(world: &World, wire: &mut Wire) -> Outcome {
 
 fn receive_tunnel(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
     let packet = wire.packet();
+    if is_ingress(world, &packet) {
+        return receive_answer(world, wire, outer);
+    }
     if !is_mesh(world, &packet) {
         return Ok(End::Pass);
     }
@@ -133,7 +146,7 @@ fn receive_tunnel(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
     conclude(world, wire, &verdict, &inner, true)
 }
 
-fn conclude(
+pub(super) fn conclude(
     world: &World,
     wire: &mut Wire,
     verdict: &Verdict,
@@ -153,6 +166,12 @@ fn conclude(
                 verdict.index,
                 &forward(world, parsed, parsed.total_len, verdict),
             )
+        }
+        Action::ToIngress => {
+            translate(world, wire, verdict, parsed)?;
+            wire.adjust_head(-(OUTER_LEN as i32));
+            let tunnel = ingress(world, parsed, parsed.total_len, &verdict.nat);
+            into_tunnel(world, wire, verdict.index, &tunnel)
         }
         Action::Unpack => unpack(world, wire, parsed),
         Action::Refuse | Action::TooBig => refuse(world, wire, verdict, parsed, tunnelled),
@@ -177,7 +196,7 @@ fn deliver(
     wire.send((leg.task_mac, leg.host_mac), leg.ifindex)
 }
 
-fn clamp(wire: &mut Wire, parsed: &Parsed, mtu: u16) -> Result<(), Reason> {
+pub(super) fn clamp(wire: &mut Wire, parsed: &Parsed, mtu: u16) -> Result<(), Reason> {
     if parsed.kind != Kind::Tcp || parsed.flags & SYN == 0 {
         return Ok(());
     }
@@ -195,7 +214,7 @@ fn forward(world: &World, parsed: &Parsed, inner_len: u16, verdict: &Verdict) ->
     }
 }
 
-fn reply(world: &World, parsed: &Parsed, inner_len: u16) -> Tunnel {
+pub(super) fn reply(world: &World, parsed: &Parsed, inner_len: u16) -> Tunnel {
     Tunnel {
         own: world.node_addr,
         port: world.vxlan_port,
@@ -322,6 +341,11 @@ fn dial(world: &World, wire: &mut Wire, ifindex: u32, whole: bool) -> Outcome {
             into_leg(world, wire, verdict.index)
         }
         Action::Forward => dial_away(world, wire, &client, &verdict),
+        Action::ToIngress => {
+            translate(world, wire, &verdict, &client.parsed)?;
+            let tunnel = ingress(world, &client.parsed, inner_len(wire), &verdict.nat);
+            encapsulate(world, wire, verdict.index, &tunnel)
+        }
         Action::Refuse | Action::TooBig => {
             refuse_task(world, wire, &verdict, &client.parsed, ifindex)
         }
@@ -379,6 +403,9 @@ pub fn tc_node(world: &World, frame: &[u8]) -> Ran {
 fn receive_late(world: &World, wire: &mut Wire) -> Outcome {
     let packet = wire.packet();
     let Some(Arriving::Tunnel(outer)) = sort(world, &packet) else { return Ok(End::Pass) };
+    if is_ingress(world, &packet) {
+        return receive_late_answer(world, wire, outer);
+    }
     if !is_mesh(world, &packet) {
         return Ok(End::Pass);
     }
@@ -388,10 +415,14 @@ fn receive_late(world: &World, wire: &mut Wire) -> Outcome {
     if replied(world, outer, &mut parsed).action != Action::Unpack {
         return Ok(End::Pass);
     }
-    let ifindex = match world.ways.get(&parsed.dst) {
-        Some(Way::Resolved { ifindex, .. } | Way::Unresolved { ifindex }) => *ifindex,
-        None => return Err(Reason::NoNextHop),
-    };
+    let ifindex = way(world, parsed.dst)?;
     wire.adjust_room(-(OUTER_LEN as i32));
     Ok(End::Ask(ifindex))
+}
+
+pub(super) fn way(world: &World, dst: V4) -> Result<u32, Reason> {
+    match world.ways.get(&dst) {
+        Some(Way::Resolved { ifindex, .. } | Way::Unresolved { ifindex }) => Ok(*ifindex),
+        None => Err(Reason::NoNextHop),
+    }
 }

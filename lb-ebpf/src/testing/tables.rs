@@ -246,12 +246,16 @@ impl Tables for World {
         insert(&self.snat_out, key, value)
     }
 
-    fn snat_in(&self, key: &SnatInKey) -> Option<SnatInValue<V4>> {
-        self.snat_in.borrow().get(key).copied()
+    fn snat_in<R>(&self, key: &SnatInKey, f: impl FnOnce(&mut SnatInValue<V4>) -> R) -> Option<R> {
+        change(&self.snat_in, key, f)
     }
 
     fn snat_in_insert(&self, key: &SnatInKey, value: &SnatInValue<V4>) -> bool {
         !self.snat_in.borrow().contains_key(key) && insert(&self.snat_in, key, value)
+    }
+
+    fn snat_in_remove(&self, key: &SnatInKey) {
+        self.snat_in.borrow_mut().remove(key);
     }
 
     fn frag(&self, key: &FragKey<V4>) -> Option<FragValue> {

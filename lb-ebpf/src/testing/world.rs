@@ -9,7 +9,7 @@ use lb_common::{
     peer::{PEER_PRESENT, PEER_RESOLVED, Peer},
     port::{PORT_CLOSED, PublishedPort, TCP, UDP, port_index},
     row::{BackendNumber, Row},
-    service::{Range, SCHEDULER_HASH, Service},
+    service::{FLAG_INGRESS, Range, SCHEDULER_HASH, Service},
     wire,
 };
 
@@ -39,6 +39,13 @@ pub const CLIENT: (V4, u16) = ([198, 18, 0, 100], 40_000);
 pub const QUIET_CLIENT: (V4, u16) = ([198, 18, 0, 101], 40_000);
 /// A client that no route leads to.
 pub const LOST_CLIENT: (V4, u16) = ([203, 0, 113, 9], 40_000);
+
+/// VNI of Docker's ingress network.
+pub const INGRESS_VNI: u32 = 5000;
+/// This node's address in Docker's ingress network.
+pub const INGRESS_SEAT: V4 = [10, 200, 0, 2];
+/// Address there of the task of backend 2, where its node runs no agent.
+pub const BEYOND: V4 = [10, 200, 0, 17];
 
 /// The TCP service, published on [`WEB_PORT`] and [`WEB_PORT_2`].
 pub const WEB: u16 = 1;
@@ -148,6 +155,8 @@ impl World {
             nic: Interfaces::default().nic,
             peer_index: [(NODE, 0)].into(),
             own_addrs: vec![NODE, SECOND_ADDR, GATEWAY],
+            ingress_vni: INGRESS_VNI,
+            ingress_addr: INGRESS_SEAT,
             ..Self::default()
         }
     }
@@ -222,6 +231,19 @@ impl World {
         let backend =
             Backend { node, leg, state: STATE_ACTIVE, generation: 1, ..Backend::default() };
         self.backends.insert(backend_index(service, number), backend);
+    }
+
+    /// The same cluster where [`NODE_2`] runs no agent: its task of both services is [`BEYOND`], and
+    /// every row is its.
+    #[must_use]
+    pub fn beyond(interfaces: Interfaces) -> Self {
+        let mut world = Self::small(interfaces);
+        for service in [WEB, DNS] {
+            world.backend_mut(service, ON_2).addr = BEYOND;
+            world.service_mut(service).flags |= FLAG_INGRESS;
+            world.set_rows(service, &[row([ON_2])]);
+        }
+        world
     }
 
     /// A backend of a service, to be changed.

@@ -3,7 +3,7 @@
 use lb_common::{
     addr::{V4, mac_of},
     drops::Reason,
-    flow::{SnatInKey, SnatInValue, SnatOutKey, SnatOutValue},
+    flow::{SNAT_OPENING, SnatInKey, SnatInValue, SnatOutKey, SnatOutValue},
     port::{TCP, UDP},
     row::BackendNumber,
 };
@@ -21,7 +21,7 @@ use crate::{
 /// The task's own port.
 const TASK_PORT: u16 = 50_000;
 /// The port that its connection has on the node's address.
-const NODE_PORT: u16 = 0x9000;
+pub(super) const NODE_PORT: u16 = 0x9000;
 
 pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     let world = World::small(*on);
@@ -39,7 +39,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     ]
 }
 
-fn dial() -> Frame {
+pub(super) fn dial() -> Frame {
     Frame::tcp((TASK_A, TASK_PORT), (NODE, WEB_PORT)).between(host_mac(TASK_A), mac_of(TASK_A))
 }
 
@@ -47,16 +47,25 @@ fn ask() -> Frame {
     Frame { proto: UDP, ..dial() }.to((NODE, DNS_PORT)).payload(b"question")
 }
 
-/// A node on which [`TASK_A`] has a connection to a backend.
-fn connected(world: &World, frame: &Frame, number: BackendNumber) -> World {
+/// A node on which the sender of a frame has a connection to a backend.
+pub(super) fn connected(world: &World, frame: &Frame, number: BackendNumber) -> World {
     let mut world = world.clone();
     let (task_port, dialled_port) = (frame.src_port.to_be_bytes(), frame.dst_port.to_be_bytes());
     let (task, dialled, proto) = (frame.src, frame.dst, frame.proto);
     let node_port = NODE_PORT.to_be_bytes();
-    let out = SnatOutKey { task, dialled, task_port, dialled_port, proto, reserved: [0; 3] };
+    let (client, client_port) = (task, task_port);
+    let out = SnatOutKey { client, dialled, client_port, dialled_port, proto, reserved: [0; 3] };
     let held = SnatOutValue { node_port, backend: number, generation: 1, reserved: [0; 3] };
     world.snat_out.get_mut().insert(out, held);
-    let back = SnatInValue { task, dialled, task_port, dialled_port };
+    let back = SnatInValue {
+        client,
+        dialled,
+        client_port,
+        dialled_port,
+        used: 0,
+        state: SNAT_OPENING,
+        reserved: [0; 3],
+    };
     world.snat_in.get_mut().insert(SnatInKey { node_port, proto, reserved: 0 }, back);
     world
 }

@@ -5,6 +5,8 @@
 
 mod answering;
 mod arriving;
+mod beyond;
+mod beyond_rest;
 mod carrying;
 mod clash;
 mod dialling;
@@ -133,6 +135,8 @@ pub fn all(interfaces: Interfaces) -> Vec<Case> {
     let groups = [
         answering::cases,
         arriving::cases,
+        beyond::cases,
+        beyond_rest::cases,
         carrying::cases,
         clash::cases,
         dialling::cases,

@@ -30,7 +30,7 @@ pub(super) fn tunnelled(from: V4, to: V4, vni: u32, src_port: u16, inner: Vec<u8
     Tunnelled { macs, src: from, dst: to, src_port, port: wire::VXLAN_PORT, vni, inner }
 }
 
-fn with_macs(frame: &[u8], dst: [u8; 6], src: [u8; 6]) -> Vec<u8> {
+pub(super) fn with_macs(frame: &[u8], dst: [u8; 6], src: [u8; 6]) -> Vec<u8> {
     [&dst[..], &src[..], &frame[12..]].concat()
 }
 

@@ -1,0 +1,72 @@
+//! Carries out what `decide::full_nat` concluded, as `kernel::{xdp,skb}` do.
+
+use lb_common::{
+    addr::{V4, mac_of},
+    drops::Reason,
+    wire::{OUTER_LEN, TUNNEL_OVERHEAD},
+};
+
+use super::{
+    End, Way, World,
+    run::{Outcome, Wire, clamp, conclude, reply, way},
+};
+use crate::{
+    decide::full_nat::answered,
+    parse::{Parse, Parsed, parse},
+    rewrite::{nat, tunnel::Tunnel},
+    tables::Tables,
+    verdict::{Action, Nat, Verdict},
+};
+
+/// A frame of Docker's ingress network, in XDP.
+pub(super) fn receive_answer(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
+    let Parse::Packet(mut inner) = parse::<OUTER_LEN>(&wire.packet()) else {
+        return Ok(End::Pass);
+    };
+    let verdict = answered(world, outer, &mut inner);
+    if verdict.action != Action::ToClient {
+        return conclude(world, wire, &verdict, &inner, true);
+    }
+    match world.ways.get(&verdict.nat.dst) {
+        Some(Way::Resolved { ifindex, macs }) => {
+            wire.adjust_head(OUTER_LEN as i32);
+            translate(world, wire, &verdict, &inner)?;
+            wire.send(*macs, *ifindex)
+        }
+        Some(Way::Unresolved { .. }) => Ok(End::Pass),
+        None => Err(Reason::NoNextHop),
+    }
+}
+
+/// Translates a packet that goes to a peer, or came from one, by Docker's ingress network.
+pub(super) fn translate(
+    world: &World,
+    wire: &mut Wire,
+    verdict: &Verdict,
+    parsed: &Parsed,
+) -> Result<(), Reason> {
+    nat::translate(&wire.packet(), parsed, &verdict.nat).ok_or(Reason::Malformed)?;
+    let peer = world.peer(verdict.index).ok_or(Reason::NoNextHop)?;
+    clamp(wire, parsed, peer.mtu - TUNNEL_OVERHEAD)
+}
+
+/// A frame of Docker's ingress network.
+pub(super) fn ingress(world: &World, parsed: &Parsed, inner_len: u16, nat: &Nat) -> Tunnel {
+    let macs = (mac_of(nat.dst), mac_of(nat.src));
+    Tunnel { vni: world.ingress_vni, macs, ..reply(world, parsed, inner_len) }
+}
+
+/// The same behind XDP.
+pub(super) fn receive_late_answer(world: &World, wire: &mut Wire, outer: V4) -> Outcome {
+    let Parse::Packet(mut inner) = parse::<OUTER_LEN>(&wire.packet()) else {
+        return Ok(End::Pass);
+    };
+    let verdict = answered(world, outer, &mut inner);
+    if verdict.action != Action::ToClient {
+        return Ok(End::Pass);
+    }
+    let ifindex = way(world, verdict.nat.dst)?;
+    wire.adjust_room(-(OUTER_LEN as i32));
+    translate(world, wire, &verdict, &inner)?;
+    Ok(End::Ask(ifindex))
+}
