@@ -10,16 +10,17 @@ use std::{
 };
 
 use super::{error::DockerError, facts::SwarmFacts};
+use crate::names::DRAFT_EXTENSION;
 
-const FILE: &str = "swarm-facts.json";
-const DRAFT: &str = "swarm-facts.json.new";
+/// The file, in the agent's state directory.
+pub const FACTS_FILE: &str = "swarm-facts.json";
 
 /// The facts kept in `dir`, where there are any about this Swarm.
 ///
 /// # Errors
 /// When the file is there and cannot be read; one in a form of another version counts as none.
 pub(super) fn load(dir: &Path, cluster_id: &str) -> Result<Option<SwarmFacts>, DockerError> {
-    let path = dir.join(FILE);
+    let path = dir.join(FACTS_FILE);
     let text = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(failed("read", &path))?,
@@ -33,7 +34,8 @@ pub(super) fn load(dir: &Path, cluster_id: &str) -> Result<Option<SwarmFacts>, D
 /// # Errors
 /// When the file cannot be written.
 pub(super) fn store(dir: &Path, facts: &SwarmFacts) -> Result<(), DockerError> {
-    let (path, draft) = (dir.join(FILE), dir.join(DRAFT));
+    let path = dir.join(FACTS_FILE);
+    let draft = path.with_extension(DRAFT_EXTENSION);
     let written = serde_json::to_vec(facts).map_err(io::Error::from).and_then(|text| {
         fs::create_dir_all(dir)?;
         write(&draft, &text)?;
@@ -74,7 +76,7 @@ mod tests {
             store(&state, &facts()).expect("stored");
         }
         assert_eq!(load(&state, "abc").expect("read"), Some(facts()));
-        let mode = fs::metadata(state.join(FILE)).expect("a file").mode();
+        let mode = fs::metadata(state.join(FACTS_FILE)).expect("a file").mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -83,7 +85,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         store(dir.path(), &facts()).expect("stored");
         assert!(matches!(load(dir.path(), "xyz"), Ok(None)));
-        fs::write(dir.path().join(FILE), "{").expect("written");
+        fs::write(dir.path().join(FACTS_FILE), "{").expect("written");
         assert!(matches!(load(dir.path(), "abc"), Ok(None)));
     }
 }

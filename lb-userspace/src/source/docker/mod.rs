@@ -19,7 +19,7 @@ use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-pub use self::source::start;
+pub use self::{keep::FACTS_FILE, source::start};
 
 use crate::{model::DesiredState, source::Warning};
 
