@@ -2,8 +2,9 @@
 //! stopped and before its programs go: the managers' agents hear that this node has none any more, and
 //! where this node is a manager, those that call it hear it, too. Nobody then sends frames of the mesh
 //! to a node that does not understand them.
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -18,13 +19,12 @@ use super::{
     credentials::Credentials,
     frame::{AgentFrame, Greet as _, ManagerFrame, encode},
     memo::Memo,
-    register::Register,
     server::{Desk, Edition, serve_at},
 };
 
-/// How long a manager stays reachable for its goodbye, and how long one to a manager may take: longer
-/// than any agent pauses between two attempts to connect.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a manager waits for those that have not heard its goodbye, and how long one to a manager may
+/// take: longer than any agent pauses between two attempts to connect.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long those who have heard may take to change over; none of them says when it has.
 const FOLLOW: Duration = Duration::from_secs(1);
 
@@ -37,35 +37,40 @@ pub async fn farewell(state_dir: &Path) -> Result<Vec<String>, StreamError> {
     let Some(memo) = Memo::load(state_dir)? else { return Ok(Vec::new()) };
     let complaints = Complaints::default();
     let credentials = Arc::new(Credentials::new(memo.certificates.clone(), complaints.clone()));
-    let untold = watch_for_callers(&memo, &credentials, &complaints)?;
-    let (untold, ()) = tokio::join!(tell_managers(&memo, &credentials), untold);
+    let (untold, ()) = tokio::join!(
+        tell_managers(&memo, &credentials),
+        tell_callers(&memo, &credentials, &complaints, encode(&ManagerFrame::Goodbye)?)
+    );
     Ok(untold)
 }
 
 /// Tells those that call this node while it is a manager.
-fn watch_for_callers(
+async fn tell_callers(
     memo: &Memo,
     credentials: &Arc<Credentials>,
     complaints: &Complaints,
-) -> Result<impl Future<Output = ()> + use<>, StreamError> {
-    let edition = Edition {
-        known: memo.present.keys().cloned().collect(),
-        frame: encode(&ManagerFrame::Goodbye)?,
-    };
-    let (listen, port) = (memo.listen.filter(|_| !memo.present.is_empty()), memo.port);
+    frame: Bytes,
+) {
+    let known: BTreeSet<_> = memo.present.keys().cloned().collect();
+    if memo.listen.is_none() || known.is_empty() {
+        return;
+    }
+    let (ended, mut told) = watch::channel(BTreeSet::new());
+    let edition = Arc::new(Edition { known: known.clone(), frame });
     let desk = Arc::new(Desk {
         credentials: credentials.clone(),
-        register: Arc::new(Register::default()),
-        edition: watch::channel(Some(Arc::new(edition))).1,
+        register: Arc::default(),
+        edition: watch::channel(Some(edition)).1,
         admission: Admission::default(),
         complaints: complaints.clone(),
+        ended: Some(ended),
     });
-    Ok(async move {
-        if listen.is_some() {
-            // It has no other end than time.
-            drop(timeout(PATIENCE, serve_at(&desk, listen, port)).await);
-        }
-    })
+    // Who hears a goodbye closes the connection.
+    let all_told = async { told.wait_for(|told| *told == known).await.is_ok() };
+    tokio::select! {
+        () = serve_at(&desk, memo.listen, memo.port) => {}
+        _ = timeout(PATIENCE, all_told) => {}
+    }
 }
 
 async fn tell_managers(memo: &Memo, credentials: &Arc<Credentials>) -> Vec<String> {

@@ -93,6 +93,7 @@ impl Stream {
             edition: self.edition.subscribe(),
             admission: Admission::default(),
             complaints: complaints.clone(),
+            ended: None,
         };
         let (station, present) = (self.station.subscribe(), self.register.subscribe());
         runtime.spawn(memo::keep(options, station, present, complaints.clone()));

@@ -46,6 +46,8 @@ pub(super) struct Desk {
     pub(super) edition: watch::Receiver<Option<Arc<Edition>>>,
     pub(super) admission: Admission,
     pub(super) complaints: Complaints,
+    /// Nodes whose sessions have ended, where somebody waits for that.
+    pub(super) ended: Option<watch::Sender<BTreeSet<String>>>,
 }
 
 /// Listens where the station says, while it says so.
@@ -119,6 +121,9 @@ async fn attend(desk: Arc<Desk>, stream: TcpStream, peer: Ipv4Addr, seat: Seat<I
             let node = session.node().to_owned();
             let ended = session.run().await;
             debug!("the agent of node {node} at {peer} is not heard any more: {ended:?}");
+            if let Some(all) = &desk.ended {
+                all.send_if_modified(|all| all.insert(node));
+            }
         }
         Err(error) => desk.refused(peer, &error.to_string()),
     }

@@ -29,8 +29,8 @@ use crate::source::docker::{
 
 /// The Swarm's id.
 pub(super) const CLUSTER: &str = "swarm";
-/// A limit for what must happen, far beyond what it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A limit for what must happen, far beyond what it takes, and shorter than a lease.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// A certificate authority.
 pub(super) struct Ca(CertifiedIssuer<'static, KeyPair>);
