@@ -53,6 +53,7 @@ mod tests {
             manager: Some("198.18.0.1:7950".into()),
             is_gossip: false,
             trouble: None,
+            problems: Vec::new(),
         };
         let first = DockerRecord::after(None, "unix:///s", heard.clone(), 10);
         let same = DockerRecord::after(Some(&first), "unix:///s", heard.clone(), 20);

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::DockerRecord;
 use crate::{
     names::{DRAFT_EXTENSION, NameCounts, SAVED_FILE},
-    source::{Warning, docker::{FACTS_FILE, stream::MEMO_FILE}},
+    source::{
+        Warning,
+        docker::{FACTS_FILE, stream::MEMO_FILE},
+    },
 };
 
 const RECORD_FILE: &str = "status.json";
@@ -101,7 +104,8 @@ impl Record {
     /// [`RecordError::Io`].
     pub fn remove(state_dir: &Path) -> Result<(), RecordError> {
         // Drafts stay where an agent was killed while it wrote, or the disk was full.
-        let files = [RECORD_FILE, SAVED_FILE, MEMO_FILE, FACTS_FILE].map(|name| state_dir.join(name));
+        let files =
+            [RECORD_FILE, SAVED_FILE, MEMO_FILE, FACTS_FILE].map(|name| state_dir.join(name));
         let drafts = files.each_ref().map(|path| path.with_extension(DRAFT_EXTENSION));
         let lock = state_dir.join(super::lock::LOCK_FILE);
         for path in files.into_iter().chain(drafts).chain([lock]) {

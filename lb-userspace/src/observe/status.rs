@@ -170,7 +170,8 @@ fn source_text(record: &Record) -> Vec<String> {
         format!("Engine:   {engine} ({engine_since})"),
         format!("Facts:    {facts} ({facts_since})"),
     ];
-    lines.extend(docker.origin.trouble.as_ref().map(|trouble| format!("Problem:  {trouble}")));
+    let problems = docker.origin.trouble.iter().chain(&docker.origin.problems);
+    lines.extend(problems.map(|problem| format!("Problem:  {problem}")));
     lines
 }
 
@@ -260,6 +261,7 @@ mod tests {
             manager: None,
             is_gossip: false,
             trouble: None,
+            problems: Vec::new(),
         };
         let manager = beside_docker(origin.clone()).text();
         let manager_at = Some("198.18.0.1:7950".to_owned());
@@ -289,6 +291,7 @@ mod tests {
             manager,
             is_gossip: false,
             trouble: None,
+            problems: Vec::new(),
         };
         let json = serde_json::to_value(beside_docker(origin)).unwrap();
         let docker = serde_json::json!({

@@ -58,6 +58,7 @@ pub(super) fn assemble(seen: &Seen, known: &Known) -> Option<Picture> {
         manager: known.manager.clone().filter(|_| seen.swarm.is_none()),
         is_gossip: gossip.is_some(),
         trouble: seen.trouble.clone(),
+        problems: Vec::new(),
     };
     Some(Picture { swarm, local: local_facts(local, known), origin })
 }

@@ -96,6 +96,9 @@ pub struct Origin {
     /// What keeps the engine from telling what it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What does not work between agents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// What an agent tells the managers' agents about its node.

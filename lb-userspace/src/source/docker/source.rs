@@ -1,7 +1,7 @@
 //! The running source: an engine that is watched, word from and to other agents, and a reading
 //! whenever anything that matters has changed.
 
-use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::pending, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -74,6 +74,7 @@ struct Talk {
     stream: Stream,
     heard: watch::Receiver<Heard>,
     present: watch::Receiver<Present>,
+    problems: watch::Receiver<BTreeMap<String, String>>,
 }
 
 /// What the log was told last, so that it is told once.
@@ -137,8 +138,8 @@ impl Source {
             state_dir: self.options.state_dir.clone(),
         };
         let stream = Stream::start(options).inspect_err(|error| warn!("{error}")).ok()?;
-        let (heard, present) = (stream.heard(), stream.present());
-        Some(Talk { stream, heard, present })
+        let (heard, present, problems) = (stream.heard(), stream.present(), stream.problems());
+        Some(Talk { stream, heard, present, problems })
     }
 
     /// Takes in what managers tell, by the engine or by their agents. What a manager's agent said
@@ -175,6 +176,7 @@ impl Source {
         };
         if let (Some(talk), Some(place)) = (&self.talk, &seen.place) {
             talk.stand(place, &picture);
+            picture.origin.problems = talk.problems();
             if seen.swarm.is_some() {
                 picture.swarm = talk.with_agents(picture.swarm, &picture.local);
                 self.known.last = Some(Arc::new(picture.swarm.clone()));
@@ -247,6 +249,11 @@ impl Talk {
         });
     }
 
+    fn problems(&self) -> Vec<String> {
+        let told = self.problems.borrow();
+        told.iter().map(|(about, problem)| format!("{about}: {problem}")).collect()
+    }
+
     fn with_agents(&self, swarm: SwarmFacts, local: &LocalFacts) -> SwarmFacts {
         let own = hello(local);
         let own = own.as_ref().map(|hello| (local.node.as_str(), hello));
@@ -264,6 +271,7 @@ impl Talk {
         let changed = tokio::select! {
             changed = self.heard.changed() => changed,
             changed = self.present.changed() => changed,
+            changed = self.problems.changed() => changed,
         };
         if changed.is_err() {
             pending().await

@@ -63,6 +63,9 @@ pub enum StreamError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nobody accepts a connection.
+    #[error("cannot connect: {0}; is an agent running there, and the port open between the nodes?")]
+    Unreachable(io::Error),
     /// No answer in time.
     #[error("no {awaited} within {} s", patience.as_secs())]
     Silence {

@@ -37,9 +37,9 @@ pub(super) fn listen(address: Ipv4Addr, port: u16) -> io::Result<TcpListener> {
 /// # Errors
 /// Nobody answers, in time or at all.
 pub(super) async fn connect(at: SocketAddr) -> Result<TcpStream, StreamError> {
-    let silence = |_| StreamError::Silence { awaited: "connection", patience: CONNECT };
-    let connected = timeout(CONNECT, TcpStream::connect(at)).await.map_err(silence)?;
-    let stream = connected.map_err(StreamError::network("connect"))?;
+    let connected = timeout(CONNECT, TcpStream::connect(at)).await;
+    let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let stream = connected.map_err(StreamError::Unreachable)?;
     watch_over(&stream).map_err(StreamError::network("set up the connection"))?;
     Ok(stream)
 }
