@@ -37,7 +37,9 @@ fn object() -> Result<PathBuf, Box<dyn Error>> {
     let toolchain = bpf_toolchain::find()?;
     let features: &[&str] =
         if env::var_os("CARGO_FEATURE_TRACE").is_some() { &["trace"] } else { &[] };
-    Ok(bpf_toolchain::build(&toolchain, &workspace.join("lb-ebpf"), &target_dir, features)?)
+    let programs = workspace.join("lb-ebpf");
+    let object = (programs.as_path(), bpf_toolchain::BIN_NAME);
+    Ok(bpf_toolchain::build(&toolchain, object, &target_dir, features)?)
 }
 
 /// What the object is made of.

@@ -13,7 +13,7 @@ use crate::{Compiler, Toolchain};
 
 /// The target triple: BPF, little endian.
 pub const TARGET: &str = "bpfel-unknown-none";
-/// The binary that holds the BPF programs.
+/// The binary that holds the BPF programs of the data plane.
 pub const BIN_NAME: &str = "swarmlb-bpf";
 
 /// Settings for cargo that stay; other `CARGO_*` variables describe the host build.
@@ -42,36 +42,36 @@ pub enum BuildError {
     },
 }
 
-/// Builds the object from the crate in `crate_dir` into `target_dir` and returns its path.
+/// Builds the object `bin` of the crate in `crate_dir` into `target_dir` and returns its path.
 ///
 /// # Errors
 /// [`BuildError`] when cargo cannot be started or fails.
 pub fn build(
     toolchain: &Toolchain,
-    crate_dir: &Path,
+    (crate_dir, bin): (&Path, &str),
     target_dir: &Path,
     features: &[&str],
 ) -> Result<PathBuf, BuildError> {
-    let mut command = command(toolchain, crate_dir, target_dir, features);
+    let mut command = command(toolchain, (crate_dir, bin), target_dir, features);
     let shown = format!("{command:?}");
     match command.status() {
         Err(source) => Err(BuildError::Start { command: shown, source }),
         Ok(status) if !status.success() => {
             Err(BuildError::Failed { command: shown, status, toolchain: toolchain.clone() })
         }
-        Ok(_) => Ok(target_dir.join(TARGET).join("release").join(BIN_NAME)),
+        Ok(_) => Ok(target_dir.join(TARGET).join("release").join(bin)),
     }
 }
 
 fn command(
     toolchain: &Toolchain,
-    crate_dir: &Path,
+    (crate_dir, bin): (&Path, &str),
     target_dir: &Path,
     features: &[&str],
 ) -> Command {
     let mut command = cargo(&toolchain.compiler);
     command
-        .args(["build", "--release", "--target", TARGET, "--bin", BIN_NAME, "--target-dir"])
+        .args(["build", "--release", "--target", TARGET, "--bin", bin, "--target-dir"])
         .arg(target_dir);
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);

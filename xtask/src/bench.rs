@@ -1,33 +1,49 @@
-//! `cargo xtask bench`: builds everything, then runs the benchmarks of the test-bed crate.
+//! `cargo xtask bench`: builds everything optimised, then becomes the bench (crate `lb-bench`).
 
-use std::os::unix::process::CommandExt as _;
+use std::{os::unix::process::CommandExt as _, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use crate::{
     build,
-    command::announce,
+    command::{announce, workspace},
     setup::{self, Need},
 };
 
-/// What to measure, and further arguments for it.
+/// Where results are kept.
+const RESULTS: &str = "docs/benchmarks";
+
+/// What to measure.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// `packet`: ns per packet of each path; options follow, such as `--rounds 30`
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    /// Groups, such as `packet`; none: all. `lb-bench --help` lists them
+    groups: Vec<String>,
+    /// Fewer and shorter rounds, for a first look; no results are kept
+    #[arg(long)]
+    quick: bool,
+    /// Also write the numbers to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
-/// Runs the benchmark in place of this process; returns only if that fails.
+/// Runs the bench in place of this process; returns only if that fails.
 ///
 /// # Errors
 /// Without root, or when the build fails.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::require_root("bench")?;
-    setup::ensure(Need::Run)?;
-    build::run()?;
-    let mut bench = build::built("bench")?;
-    bench.args(&args.arguments);
+    setup::ensure(Need::Measure)?;
+    build::run_release()?;
+    let mut bench = build::built_release("lb-bench")?;
+    bench.args(&args.groups);
+    if args.quick {
+        bench.arg("--quick");
+    } else {
+        bench.arg("--results").arg(workspace().join(RESULTS));
+    }
+    if let Some(file) = &args.json {
+        bench.arg("--json").arg(std::path::absolute(file)?);
+    }
     let shown = announce(&bench);
     Err(bench.exec()).with_context(|| format!("cannot run `{shown}`"))
 }

@@ -10,6 +10,10 @@ use crate::{
     setup::{self, Need},
 };
 
+/// What cargo is called with for figures: optimised, as it is shipped.
+pub(crate) const RELEASE_ARGS: [&str; 9] =
+    ["build", "--release", "-p", "lb-bench", "-p", "lb-userspace", "-p", "lb-testbed", "--bins"];
+
 /// What cargo is called with.
 pub(crate) const ARGS: [&str; 2] = ["build", "--workspace"];
 
@@ -20,6 +24,25 @@ pub(crate) const ARGS: [&str; 2] = ["build", "--workspace"];
 pub(crate) fn run() -> Result<()> {
     setup::ensure(Need::Build)?;
     run_command(&mut cargo(ARGS))
+}
+
+/// Builds what is measured, and what measures it.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_release() -> Result<()> {
+    setup::ensure(Need::Build)?;
+    run_command(&mut cargo(RELEASE_ARGS))
+}
+
+/// A program of the workspace that [`run_release`] has built.
+///
+/// # Errors
+/// When this program's own path is unknown.
+pub(crate) fn built_release(program: &str) -> Result<Command> {
+    let own = env::current_exe().context("cannot find the directory of built programs")?;
+    let target = own.ancestors().nth(2).context("this program lies in no target directory")?;
+    Ok(command(target.join("release").join(program), [] as [PathBuf; 0]))
 }
 
 /// A program of the workspace that [`run`] has built: it lies beside this one. Not `cargo run`,

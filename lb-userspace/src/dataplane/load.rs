@@ -114,6 +114,12 @@ impl Dataplane {
         &self.pins
     }
 
+    /// A program by its name in the object, for measurements.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.ebpf.program(name)
+    }
+
     /// The maps that the agent writes.
     #[must_use]
     pub const fn maps(&self) -> &Maps {

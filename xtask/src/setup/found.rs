@@ -65,7 +65,7 @@ impl Found {
     /// # Errors
     /// When `LB_BPF_RUSTC` names a compiler that cannot build BPF programs.
     pub(super) fn look(need: Need) -> Result<Self> {
-        let running = need == Need::Run;
+        let running = need != Need::Build;
         let linker = look_for_linker();
         let llvm_needed = !matches!(linker, Linker::Good(_));
         let compiler = look_for_compiler()?;
@@ -77,7 +77,7 @@ impl Found {
             compiler,
             linker,
             llvm_missing: if llvm_needed { llvm_missing() } else { Vec::new() },
-            tools_missing: if running { tools::missing() } else { Vec::new() },
+            tools_missing: if running { tools::missing(need == Need::Measure) } else { Vec::new() },
             bpffs: !running
                 || is_bpffs(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()),
         })

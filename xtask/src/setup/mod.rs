@@ -21,6 +21,8 @@ pub(crate) enum Need {
     Build,
     /// Load programs and run scenarios: the same, and network tools and bpffs.
     Run,
+    /// Run the bench: the same, and what swarmlb is compared with.
+    Measure,
 }
 
 /// The verb: says what it chose and why, and installs what is missing.

@@ -1,5 +1,5 @@
 //! The programs that scenario tests, the demo and the budget call, each with its Debian package
-//! and the reason it is needed. Nothing here brings a daemon: the tests' servers are our own.
+//! and the reason it is needed; and those that only the bench compares with.
 
 use std::{
     env,
@@ -49,9 +49,27 @@ pub(super) const TOOLS: [Tool; 12] = [
     Tool { command: "tcpdump", package: "tcpdump", reason: "shows what the underlay carries" },
 ];
 
-/// The tools that are not installed.
-pub(super) fn missing() -> Vec<&'static Tool> {
-    TOOLS.iter().filter(|tool| find(tool.command).is_none()).collect()
+/// What only `cargo xtask bench` needs. Files that are no programs are named by their path.
+pub(super) const BENCH_TOOLS: [Tool; 5] = [
+    Tool { command: "iperf3", package: "iperf3", reason: "bulk transfers of the bench" },
+    Tool { command: "wrk", package: "wrk", reason: "requests of the bench" },
+    Tool { command: "nginx", package: "nginx-light", reason: "answers the bench's requests" },
+    Tool {
+        command: "/usr/lib/nginx/modules/ngx_stream_module.so",
+        package: "libnginx-mod-stream",
+        reason: "a proxy that swarmlb is compared with",
+    },
+    Tool {
+        command: "haproxy",
+        package: "haproxy",
+        reason: "a proxy that swarmlb is compared with",
+    },
+];
+
+/// The tools that are not installed, of those that tests need, and of the bench's too if it shall run.
+pub(super) fn missing(measuring: bool) -> Vec<&'static Tool> {
+    let more = if measuring { &BENCH_TOOLS[..] } else { &[] };
+    TOOLS.iter().chain(more).filter(|tool| find(tool.command).is_none()).collect()
 }
 
 /// Finds a program in `PATH` and, as a plain user's path may lack them, in the system's own
@@ -76,8 +94,9 @@ mod tests {
 
     #[test]
     fn each_tool_is_listed_once() {
-        for tool in &TOOLS {
-            assert_eq!(TOOLS.iter().filter(|other| other.command == tool.command).count(), 1);
+        let all = || TOOLS.iter().chain(&BENCH_TOOLS);
+        for tool in all() {
+            assert_eq!(all().filter(|other| other.command == tool.command).count(), 1);
         }
     }
 }
