@@ -57,6 +57,9 @@ struct Cli {
     /// Rounds; at least 10
     #[arg(long, value_parser = clap::value_parser!(u16).range(10..))]
     rounds: Option<u16>,
+    /// Of group `packet`, only figures with this in their name
+    #[arg(long, value_name = "PART", default_value = "", conflicts_with = "results")]
+    only: String,
     /// Also write the numbers to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -100,7 +103,7 @@ fn measure(cli: &Cli, groups: &[Group]) -> Result<Report> {
             Group::Packet => {
                 let runs = if cli.quick { 100_000 } else { 300_000 };
                 let effort = packet::Effort { rounds, runs, quick: cli.quick };
-                packet::run(effort, &mut noise.work_ns)
+                packet::run(effort, &cli.only, &mut noise.work_ns)
             }
             Group::Rate => {
                 let frames = if cli.quick { 100_000 } else { 400_000 };

@@ -29,13 +29,18 @@ pub struct Effort {
     pub quick: bool,
 }
 
-/// Measures all paths in a namespace of its own: figures, and what is to be said about them.
+/// Measures all paths whose id has `only` in it, in a namespace of its own: figures, and what is to be said about them.
 ///
 /// # Errors
 /// A path does not end as it should; no privileges.
-pub fn run(effort: Effort, work_ns: &mut Vec<f64>) -> Result<(Vec<Figure>, Vec<String>)> {
+pub fn run(
+    effort: Effort,
+    only: &str,
+    work_ns: &mut Vec<f64>,
+) -> Result<(Vec<Figure>, Vec<String>)> {
     let stage = std::cell::RefCell::new(Stage::build(effort)?);
-    let cases = cases::all(&stage.borrow());
+    let mut cases = cases::all(&stage.borrow());
+    cases.retain(|case| case.id.contains(only));
     let mut measures = measure::measures(&stage, &cases, effort.runs)?;
     let figures = rounds::interleave("packet", &mut measures, effort.rounds, work_ns)?;
     drop(measures);
