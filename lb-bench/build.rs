@@ -1,13 +1,22 @@
 //! Builds the measuring programs from `lb-bench-ebpf`, by the same toolchain as the data plane's.
+//! `LB_BENCH_OBJECT=FILE` embeds a prebuilt object.
 
-use std::{env, error::Error, path::Path, process::ExitCode};
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// The binary that holds them.
 const BIN: &str = "lb-bench-bpf";
 
 fn main() -> ExitCode {
-    match build() {
-        Ok(()) => ExitCode::SUCCESS,
+    match object() {
+        Ok(object) => {
+            println!("cargo:rustc-env=LB_BENCH_OBJECT={}", object.display());
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: cannot build the measuring programs: {error}");
             ExitCode::FAILURE
@@ -15,15 +24,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn build() -> Result<(), Box<dyn Error>> {
+fn object() -> Result<PathBuf, Box<dyn Error>> {
+    for name in ["LB_BENCH_OBJECT", "LB_BPF_RUSTC", "PATH"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    if let Some(prebuilt) = env::var_os("LB_BENCH_OBJECT").map(PathBuf::from) {
+        println!("cargo:rerun-if-changed={}", prebuilt.display());
+        return Ok(prebuilt
+            .canonicalize()
+            .map_err(|error| format!("LB_BENCH_OBJECT={prebuilt:?}: {error}"))?);
+    }
     let workspace = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
     for part in ["lb-bench-ebpf/src", "lb-bench-ebpf/Cargo.toml", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={}", workspace.join(part).display());
     }
-    println!("cargo:rerun-if-env-changed=LB_BPF_RUSTC");
     let target_dir = Path::new(&env::var("OUT_DIR")?).join("bpf-target");
     let programs = workspace.join("lb-bench-ebpf");
-    let object = bpf_toolchain::build(&bpf_toolchain::find()?, (&programs, BIN), &target_dir, &[])?;
-    println!("cargo:rustc-env=LB_BENCH_OBJECT={}", object.display());
-    Ok(())
+    Ok(bpf_toolchain::build(&bpf_toolchain::find()?, (&programs, BIN), &target_dir, &[])?)
 }

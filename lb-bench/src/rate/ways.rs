@@ -29,7 +29,7 @@ const ARRIVING: f64 = 0.5;
 /// The kube-proxy way: the backend by a hash of the flow, kept by connection tracking.
 const DNAT: &str = "table ip bench { chain prerouting { type nat hook prerouting priority -100; \
     ip daddr 198.18.0.1 udp dport 53 dnat to jhash ip saddr . udp sport mod 3 \
-    map { 0 : 203.0.113.1, 1 : 203.0.113.2, 2 : 203.0.113.3 } } }";
+    map { 0 : 203.0.113.1, 1 : 203.0.113.2, 2 : 203.0.113.3 }; }; }";
 
 /// All lanes with what they run.
 pub(super) struct Bed {

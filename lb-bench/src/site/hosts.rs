@@ -45,7 +45,7 @@ pub(super) fn make(cluster: &Cluster) -> Result<Behind> {
     let dnat = behind(cluster, host(4), "dnat", Ipv4Addr::new(10, 74, 0, 1))?;
     let script = format!(
         "table ip bench {{ chain prerouting {{ type nat hook prerouting priority -100; \
-         tcp dport {SERVER} dnat to jhash ip saddr . tcp sport mod 1 map {{ 0 : {BEHIND} }} }} }}"
+         tcp dport {SERVER} dnat to jhash ip saddr . tcp sport mod 1 map {{ 0 : {BEHIND} }}; }}; }}"
     );
     nft(cluster, host(4), &script)?;
     let proxied = behind(cluster, host(5), "proxied", Ipv4Addr::new(10, 74, 0, 1))?;
