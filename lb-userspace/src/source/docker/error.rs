@@ -29,12 +29,12 @@ pub enum DockerError {
         path: PathBuf,
     },
     /// The socket is there, the engine behind it is not.
-    #[error("the Docker Engine behind {} does not answer: {source}", path.display())]
+    #[error("the Docker Engine behind {} does not answer: {reason}", path.display())]
     NoAnswer {
         /// The socket.
         path: PathBuf,
-        /// What the client said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// What the system or the client said.
+        reason: String,
     },
     /// An answer takes too long.
     #[error("the Docker Engine has not answered {what} within {} s", limit.as_secs())]

@@ -1,12 +1,16 @@
 //! A Swarm without a manager to ask: the last facts, put right by what the gossip knows. Pure.
 //!
 //! The gossip covers the ingress network and those with a task here. In these, tasks that it lacks
-//! go and tasks that it names come; everything else stays as last heard: protocols, labels, tasks
+//! go and tasks that it names come; where it lacks a whole node, that node's engine may be the only
+//! thing that ended, so that its tasks keep their flows and take no new ones. Everything else stays as last heard: protocols, labels, tasks
 //! that are about to stop, networks without a task here.
 //! What only the gossip names is taken as far as it goes: a service goes by its name in place of its
 //! id until a manager is heard, and the protocols of its ports are unknown.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use super::{
     documents::{GossipService, GossipTask, NetworkGossip},
@@ -37,19 +41,41 @@ pub(super) fn merge(
             service.tasks.iter().for_each(|task| learn_task(&mut facts, &id, network, task));
         }
     }
+    forget_halves(&mut facts, gossip);
     facts
 }
 
 /// Takes away what the gossip would name if it were still there.
 fn forget(facts: &mut SwarmFacts, gossip: &Gossip) {
-    let is_named = |network: &str, addr: &Ipv4Addr| {
+    let hosts: BTreeSet<_> = gossip.values().flat_map(|told| told.hosts.values()).collect();
+    let is_covered = |network: &String| gossip.contains_key(network);
+    let is_named = |network: &String, addr: &Ipv4Addr| {
         gossip.get(network).is_none_or(|told| told.hosts.contains_key(addr))
     };
-    facts.tasks.retain(|_, task| {
-        let covered = task.addresses.keys().any(|network| gossip.contains_key(network));
+    let SwarmFacts { tasks, nodes, .. } = facts;
+    tasks.retain(|_, task| {
+        if !task.addresses.keys().any(is_covered) {
+            return true;
+        }
+        let node = nodes.get(&task.node).and_then(|node| node.address);
+        if !node.is_some_and(|node| hosts.contains(&node)) {
+            task.is_draining = true;
+            return true;
+        }
         task.addresses.retain(|network, addr| is_named(network, addr));
-        let left = task.addresses.keys().any(|network| gossip.contains_key(network));
-        left || !covered
+        task.addresses.keys().any(is_covered)
+    });
+}
+
+/// Takes away tasks that are only half there: endpoints come and go one by one, and a task that is not
+/// yet, or no longer, in every network of its service takes no flows.
+fn forget_halves(facts: &mut SwarmFacts, gossip: &Gossip) {
+    let SwarmFacts { tasks, services, .. } = facts;
+    tasks.retain(|_, task| {
+        let vips = services.get(&task.service).map(|service| &service.vips);
+        let mut networks = vips.into_iter().flat_map(BTreeMap::keys);
+        networks
+            .all(|network| !gossip.contains_key(network) || task.addresses.contains_key(network))
     });
 }
 
@@ -188,13 +214,32 @@ mod tests {
     }
 
     #[test]
-    fn a_task_leaves_only_the_network_that_lacks_it() {
+    fn a_task_that_is_half_gone_is_gone() {
         let (last, mut gossip) = (merged(&heard(), &gossip()), gossip());
         let web = gossip.get_mut(WEB).expect("web");
         let gone = web.services.get_mut("whoami").and_then(|one| one.tasks.pop()).expect("a task");
         web.hosts.remove(&gone.addr);
+        assert!(last.tasks.contains_key(&gone.id));
+        assert!(!merged(&last, &gossip).tasks.contains_key(&gone.id));
+    }
+
+    #[test]
+    fn tasks_of_a_node_that_the_gossip_lost_keep_their_flows() {
+        let (last, mut gossip) = (merged(&heard(), &gossip()), gossip());
+        let lost: Ipv4Addr = [198, 18, 103, 3].into();
+        for told in gossip.values_mut() {
+            told.hosts.retain(|_, host| *host != lost);
+            for service in told.services.values_mut() {
+                service.tasks.retain(|task| task.host != Some(lost));
+            }
+        }
         let facts = merged(&last, &gossip);
-        assert_eq!(facts.tasks[&gone.id].addresses.keys().collect::<Vec<_>>(), [INGRESS]);
+        assert_eq!(facts.tasks.len(), last.tasks.len());
+        let node = node_at(&mut facts.clone(), lost);
+        let drains = |task: &TaskFacts| task.is_draining;
+        assert!(facts.tasks.values().filter(|task| task.node == node).all(drains));
+        let others = |task: &&TaskFacts| task.node != node && !task.addresses.is_empty();
+        assert!(facts.tasks.values().filter(others).any(|task| !task.is_draining));
     }
 
     #[test]

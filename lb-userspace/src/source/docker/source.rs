@@ -44,7 +44,7 @@ pub fn start(options: DockerOptions) -> Readings {
         seen: seen_by_us,
         gossip,
         known: Known::default(),
-        managed_at: Instant::now(),
+        without_manager: None,
         talk: None,
         readings,
         kept: None,
@@ -60,8 +60,8 @@ struct Source {
     seen: watch::Receiver<Seen>,
     gossip: watch::Sender<bool>,
     known: Known,
-    /// When a manager was last known to tell.
-    managed_at: Instant,
+    /// Since when no manager tells.
+    without_manager: Option<Instant>,
     talk: Option<Talk>,
     readings: watch::Sender<Option<Arc<Reading>>>,
     /// The facts in the state directory, and from when on others may be kept.
@@ -91,7 +91,7 @@ impl Source {
             self.take_in(&seen);
             self.give_out(&seen);
             self.keep().await;
-            let due = self.alone_due(&seen).into_iter().chain(self.keep_due()).min();
+            let due = self.alone_due().into_iter().chain(self.keep_due()).min();
             tokio::select! {
                 changed = self.seen.changed() => if changed.is_err() { return },
                 () = changed(self.talk.as_mut()) => {}
@@ -152,18 +152,19 @@ impl Source {
         } else if facts.is_some() {
             self.known.last = facts;
         }
-        if has_manager(seen, self.known.manager.as_deref()) {
-            self.managed_at = Instant::now();
-        }
-        let is_alone = self.managed_at.elapsed() >= ALONE_AFTER;
+        self.without_manager = if has_manager(seen, self.known.manager.as_deref()) {
+            None
+        } else {
+            self.without_manager.or_else(|| Some(Instant::now()))
+        };
+        let is_alone = self.without_manager.is_some_and(|since| since.elapsed() >= ALONE_AFTER);
         self.known.is_alone = is_alone;
         self.gossip.send_if_modified(|before| std::mem::replace(before, is_alone) != is_alone);
     }
 
-    /// When the node counts as alone, unless it does already or a manager tells.
-    fn alone_due(&self, seen: &Seen) -> Option<Instant> {
-        let has_manager = has_manager(seen, self.known.manager.as_deref());
-        (!has_manager && !self.known.is_alone).then(|| self.managed_at + ALONE_AFTER)
+    /// When the node will count as alone, unless it does already or a manager tells.
+    fn alone_due(&self) -> Option<Instant> {
+        self.without_manager.filter(|_| !self.known.is_alone).map(|since| since + ALONE_AFTER)
     }
 
     /// Tells others where this node stands and what it knows, and ourselves what to be.

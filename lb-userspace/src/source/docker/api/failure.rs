@@ -15,7 +15,7 @@ pub(super) fn from_bollard(what: &str, socket: &Path, error: Error) -> DockerErr
         }
         Error::JsonDataError { message, .. } => unreadable(what, message),
         Error::JsonSerdeError { err } => unreadable(what, err.to_string()),
-        error => from_connection(socket, error.into()),
+        error => from_connection(socket, &error),
     }
 }
 
@@ -31,15 +31,13 @@ pub(super) fn from_status(what: &str, status: u16, message: String) -> DockerErr
 }
 
 /// What a connection that failed means.
-pub(super) fn from_connection(
-    socket: &Path,
-    source: Box<dyn StdError + Send + Sync>,
-) -> DockerError {
+pub(super) fn from_connection(socket: &Path, error: &(dyn StdError + 'static)) -> DockerError {
     let path = socket.to_owned();
-    match io_kind(&*source) {
+    let cause = cause(error);
+    match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(io::ErrorKind::NotFound) => DockerError::NoSocket { path },
         Some(io::ErrorKind::PermissionDenied) => DockerError::NotAllowed { path },
-        _ => DockerError::NoAnswer { path, source },
+        _ => DockerError::NoAnswer { path, reason: cause.to_string() },
     }
 }
 
@@ -48,16 +46,13 @@ pub(super) fn unreadable(what: &str, reason: String) -> DockerError {
     DockerError::Unreadable { what: what.into(), reason }
 }
 
-/// The system's error somewhere below.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    let mut below = Some(error);
-    while let Some(error) = below {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io.kind());
-        }
-        below = error.source();
+/// The first cause: what lies above it tells only that something failed.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let mut cause = error;
+    while let Some(below) = cause.source() {
+        cause = below;
     }
-    None
+    cause
 }
 
 #[cfg(test)]
@@ -79,14 +74,19 @@ mod tests {
         assert!(matches!(told(leaderless), DockerError::Refused { status: 503, .. }));
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("client error")]
+    struct Above(#[source] io::Error);
+
+    fn meant(kind: io::ErrorKind) -> DockerError {
+        from_connection(Path::new("/run/docker.sock"), &Above(kind.into()))
+    }
+
     #[test]
     fn the_systems_error_is_found_below_others() {
-        let socket = Path::new("/run/docker.sock");
-        let away = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert!(matches!(from_connection(socket, away.into()), DockerError::NoAnswer { .. }));
-        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        assert!(matches!(from_connection(socket, denied.into()), DockerError::NotAllowed { .. }));
-        let missing = io::Error::from(io::ErrorKind::NotFound);
-        assert!(matches!(from_connection(socket, missing.into()), DockerError::NoSocket { .. }));
+        assert!(matches!(meant(io::ErrorKind::NotFound), DockerError::NoSocket { .. }));
+        assert!(matches!(meant(io::ErrorKind::PermissionDenied), DockerError::NotAllowed { .. }));
+        let refused = meant(io::ErrorKind::ConnectionRefused).to_string();
+        assert!(refused.ends_with("does not answer: connection refused"), "{refused}");
     }
 }

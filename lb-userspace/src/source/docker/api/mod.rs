@@ -109,8 +109,8 @@ impl Api {
 
     /// What it means that the events have come to an end.
     pub(super) fn gone(&self) -> DockerError {
-        let ended = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-        DockerError::NoAnswer { path: self.socket.clone(), source: ended.into() }
+        let reason = "it has closed the connection".into();
+        DockerError::NoAnswer { path: self.socket.clone(), reason }
     }
 
     async fn ask<T>(

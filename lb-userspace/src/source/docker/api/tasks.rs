@@ -105,7 +105,7 @@ impl TaskClient {
     pub(super) async fn list(&self, filter: &TaskFilter<'_>) -> Result<Vec<TaskDocument>> {
         let path = format!("{}{}", self.base, query(filter));
         let answered = self.client.get(Uri::from(hyperlocal::Uri::new(&self.socket, &path))).await;
-        let answer = answered.map_err(|error| from_connection(&self.socket, error.into()))?;
+        let answer = answered.map_err(|error| from_connection(&self.socket, &error))?;
         let status = answer.status();
         let body = self.body(answer).await?;
         if !status.is_success() {
@@ -116,7 +116,7 @@ impl TaskClient {
 
     async fn body(&self, answer: Response<Incoming>) -> Result<Bytes> {
         let body = answer.into_body().collect().await;
-        let body = body.map_err(|error| from_connection(&self.socket, error.into()))?;
+        let body = body.map_err(|error| from_connection(&self.socket, &error))?;
         Ok(body.to_bytes())
     }
 }

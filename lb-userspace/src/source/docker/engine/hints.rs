@@ -1,5 +1,6 @@
 //! Events as hints: which questions have a new answer after one. No event tells of a task on another
-//! node (moby publishes none), so hints shorten the wait and never replace asking.
+//! node (moby publishes none), so hints shorten the wait and never replace asking. Only the end of a
+//! container is believed at once.
 
 use bollard::models::{EventMessage, EventMessageScopeEnum as Scope, EventMessageTypeEnum as Type};
 
@@ -31,6 +32,19 @@ pub(super) fn of(event: &EventMessage) -> Hint {
     Hint { local, tasks: local, ..Hint::default() }
 }
 
+/// The id of the container that has ended. The engine has let go of its legs by then and has noted
+/// the end, but may be asked only a while later.
+pub(super) fn ended(event: &EventMessage) -> Option<&str> {
+    let is_end = event.typ == Some(Type::CONTAINER) && event.action.as_deref() == Some("die");
+    event.actor.as_ref().filter(|_| is_end)?.id.as_deref()
+}
+
+/// The id of the task that an event is about.
+pub(super) fn task(event: &EventMessage) -> Option<&str> {
+    let attributes = event.actor.as_ref()?.attributes.as_ref()?;
+    attributes.get("com.docker.swarm.task.id").map(String::as_str)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,12 +53,19 @@ mod tests {
         of(&serde_json::from_str(text).expect("an event"))
     }
 
+    const DIED: &str = r#"{"status":"die","id":"f","from":"whoami:1","Type":"container",
+        "Action":"die","Actor":{"ID":"f","Attributes":{"com.docker.swarm.task.id":"t",
+        "exitCode":"137","image":"whoami:1"}},
+        "scope":"local","time":1795433180,"timeNano":1795433180123456789}"#;
+
     #[test]
     fn a_container_that_died_is_local_news() {
-        let event = r#"{"status":"die","id":"f","from":"whoami:1","Type":"container","Action":"die",
-            "Actor":{"ID":"f","Attributes":{"exitCode":"137","image":"whoami:1"}},
-            "scope":"local","time":1795433180,"timeNano":1795433180123456789}"#;
-        assert_eq!(hint(event), Hint { local: true, tasks: true, ..Hint::default() });
+        assert_eq!(hint(DIED), Hint { local: true, tasks: true, ..Hint::default() });
+        let event: EventMessage = serde_json::from_str(DIED).expect("an event");
+        assert_eq!((ended(&event), task(&event)), (Some("f"), Some("t")));
+        let event: EventMessage =
+            serde_json::from_str(&DIED.replace("die", "start")).expect("an event");
+        assert_eq!(ended(&event), None);
     }
 
     #[test]

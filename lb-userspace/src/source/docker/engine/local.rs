@@ -26,6 +26,16 @@ pub(in crate::source::docker) struct LocalSeen {
     pub(in crate::source::docker) networks: BTreeMap<String, NetworkFacts>,
 }
 
+impl LocalSeen {
+    /// A container has ended, and with it the task that it was.
+    pub(super) fn ended(&mut self, container: &str, task: Option<&str>) {
+        self.facts.containers.remove(container);
+        if let (Some(running), Some(task)) = (&mut self.facts.running, task) {
+            running.remove(task);
+        }
+    }
+}
+
 /// Looks at the node.
 #[derive(Clone, Debug)]
 pub(super) struct LocalView {
@@ -82,4 +92,20 @@ async fn documents(api: &Api, ingress: Option<&str>) -> Result<LocalDocuments, D
         None => None,
     };
     Ok(LocalDocuments { containers: api.containers().await?, bridge, ingress })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_task_ends_with_its_container() {
+        let running = Some(BTreeSet::from(["t".to_owned(), "u".to_owned()]));
+        let facts = LocalFacts { running, ..LocalFacts::default() };
+        let mut seen = LocalSeen { facts, ..LocalSeen::default() };
+        seen.ended("f", Some("t"));
+        assert_eq!(seen.facts.running, Some(BTreeSet::from(["u".to_owned()])));
+    }
 }

@@ -85,7 +85,7 @@ impl Session {
             tokio::select! {
                 event = self.events.next() => match event {
                     Some(event) => match event {
-                        Ok(event) => self.paces.hurry(hints::of(&event)),
+                        Ok(event) => self.happened(&event, seen),
                         Err(error) => return Some(error),
                     },
                     None => return Some(self.api.gone()),
@@ -95,6 +95,16 @@ impl Session {
                 () = seen.closed() => return None,
             }
         }
+    }
+
+    fn happened(&mut self, event: &EventMessage, seen: &watch::Sender<Seen>) {
+        self.paces.hurry(hints::of(event));
+        let Some(container) = hints::ended(event) else { return };
+        tell(seen, |seen| {
+            if let Some(local) = &mut seen.local {
+                Arc::make_mut(local).ended(container, hints::task(event));
+            }
+        });
     }
 
     /// Asks what is due and tells what is seen. Only an engine that is away ends the session; what
