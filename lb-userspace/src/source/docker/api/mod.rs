@@ -7,13 +7,17 @@
 mod failure;
 mod tasks;
 
-use std::{future::Future, path::PathBuf, time::Duration};
+use std::{
+    future::Future,
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bollard::{
     API_DEFAULT_VERSION, Docker,
     errors::Error,
     models::{ContainerSummary, EventMessage, Network, NetworkInspect, Node, Service, SystemInfo},
-    query_parameters::{InspectNetworkOptionsBuilder, ListServicesOptions},
+    query_parameters::{EventsOptionsBuilder, InspectNetworkOptionsBuilder, ListServicesOptions},
 };
 use futures::{Stream, StreamExt as _};
 
@@ -100,10 +104,14 @@ impl Api {
         self.ask("GET /containers/json", self.docker.list_containers(None)).await
     }
 
-    /// What happens on the node and, on a manager, in the Swarm, from now on.
+    /// What happens on the node and, on a manager, in the Swarm, from now on, however much later the
+    /// stream is first polled.
     pub(super) fn events(&self) -> impl Stream<Item = Result<EventMessage>> + use<> {
         let socket = self.socket.clone();
-        let events = self.docker.events(None);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
+        let options = EventsOptionsBuilder::default().since(&since).build();
+        let events = self.docker.events(Some(options));
         events.map(move |event| event.map_err(|error| from_bollard("GET /events", &socket, error)))
     }
 
