@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// Leave the cluster running and print the commands to look around in it
     #[arg(long)]
     keep: bool,
+    /// On a real three-node Docker Swarm, whose engines run in namespaces of their own
+    #[arg(long)]
+    docker: bool,
 }
 
 /// Runs the demo in place of this process; returns only if that fails.
@@ -30,6 +33,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut demo = build::built("demo")?;
     if args.keep {
         demo.arg("--keep");
+    }
+    if args.docker {
+        demo.arg("--docker");
     }
     let shown = announce(&demo);
     Err(demo.exec()).with_context(|| format!("cannot run `{shown}`"))

@@ -169,6 +169,12 @@ impl RunningLoad {
         self.tally.failed()
     }
 
+    /// Time since its start, as [`LoadReport::last_failure`] has it.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// Whether it still makes requests.
     #[must_use]
     pub fn is_running(&self) -> bool {

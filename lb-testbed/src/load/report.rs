@@ -29,6 +29,8 @@ pub struct LoadReport {
     pub reasons: BTreeMap<String, u64>,
     /// The first failures with address and time.
     pub examples: Vec<String>,
+    /// When the last request failed, counted from the load's start.
+    pub last_failure: Option<Duration>,
     /// Answers of each task; `?` for servers that do not say.
     pub by_task: BTreeMap<String, u64>,
     /// Answers of each task behind the one that was asked, if that asks another.
@@ -131,8 +133,16 @@ impl Tally {
         self.ok.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn note_failure(&self, to: SocketAddrV4, failure: &Failure, after: Duration) {
+    /// Notes a request that failed `after` its start, `at` a time since the load's.
+    pub(super) fn note_failure(
+        &self,
+        to: SocketAddrV4,
+        failure: &Failure,
+        after: Duration,
+        at: Duration,
+    ) {
         let mut rest = self.rest();
+        rest.report.last_failure = rest.report.last_failure.max(Some(at));
         let reason = format!("{}: {}", failure.step, reason(&failure.error));
         if rest.report.examples.len() < EXAMPLES {
             let number = self.ok() + self.failed() + 1;
@@ -211,10 +221,12 @@ mod tests {
         for _ in 0..7 {
             let error = io::ErrorKind::ConnectionRefused.into();
             let failure = Failure { step: "connect", error };
-            tally.note_failure("198.18.0.1:80".parse().unwrap(), &failure, Duration::ZERO);
+            let at = Duration::from_secs(3);
+            tally.note_failure("198.18.0.1:80".parse().unwrap(), &failure, Duration::ZERO, at);
         }
         let report = tally.report(Duration::from_secs(1));
         assert_eq!(report.reasons["connect: connection refused"], 7);
         assert_eq!((report.failed, report.examples.len()), (7, EXAMPLES));
+        assert_eq!(report.last_failure, Some(Duration::from_secs(3)));
     }
 }

@@ -64,14 +64,16 @@ pub(super) async fn work(job: Arc<Job>, index: usize, mut stop: watch::Receiver<
         // A kept connection stays with its address.
         let target = job.target(if job.keep_alive { index as u64 } else { number });
         let start = Instant::now();
+        let failed = |failure| {
+            job.tally.note_failure(target, &failure, start.elapsed(), job.start.elapsed());
+        };
         match timeout(job.limit, exchange(&job, target, &mut kept)).await {
             Ok(Ok((answer, local))) => job.tally.note_ok(start.elapsed(), &answer, local),
-            Ok(Err(failure)) => job.tally.note_failure(target, &failure, start.elapsed()),
+            Ok(Err(failure)) => failed(failure),
             Err(_) => {
                 // The connection is of no more use: its late answer would be taken for the next.
                 kept = None;
-                let failure = Failure { step: "request", error: io::ErrorKind::TimedOut.into() };
-                job.tally.note_failure(target, &failure, start.elapsed());
+                failed(Failure { step: "request", error: io::ErrorKind::TimedOut.into() });
             }
         }
     }

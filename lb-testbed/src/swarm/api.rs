@@ -1,5 +1,5 @@
 //! Questions to an engine's API without the docker command, whose start costs more than the answer:
-//! for what is asked again and again while something is awaited.
+//! for what is asked again and again while something is awaited, and for what the command asks back.
 
 use std::{
     io::{Read as _, Write as _},
@@ -21,18 +21,31 @@ impl Swarm {
         let body = get(&self.engine(node).socket_file(), path)?;
         serde_json::from_str(&body).with_context(|| format!("GET {path} on {node}: {body}"))
     }
+
+    /// `DELETE path` by a node's engine.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses.
+    pub fn api_delete(&self, node: &str, path: &str) -> Result<()> {
+        request(&self.engine(node).socket_file(), "DELETE", path).map(drop)
+    }
+}
+
+/// The body of the answer to `GET path`.
+pub(super) fn get(socket: &Path, path: &str) -> Result<String> {
+    request(socket, "GET", path)
 }
 
 /// One request and the body of its answer. HTTP/1.0: the answer ends with the connection.
-pub(super) fn get(socket: &Path, path: &str) -> Result<String> {
+fn request(socket: &Path, method: &str, path: &str) -> Result<String> {
     let mut stream = UnixStream::connect(socket)
         .with_context(|| format!("no engine at {}", socket.display()))?;
     stream.set_read_timeout(Some(DOCKER_LIMIT))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: docker\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
     let status = head.split(' ').nth(1).unwrap_or("");
-    ensure!(status == "200", "GET {path}: {status} {body}");
+    ensure!(status.starts_with('2'), "{method} {path}: {status} {body}");
     Ok(body.to_owned())
 }

@@ -11,6 +11,7 @@ mod engine;
 mod image;
 pub(crate) mod remains;
 mod service;
+mod snapshot;
 mod task;
 
 use std::{

@@ -63,6 +63,18 @@ impl Swarm {
         })
     }
 
+    /// Waits until a service's tasks are as it says, and none is on `node`, which drains. Returns them.
+    ///
+    /// # Errors
+    /// As [`Self::await_service`].
+    pub fn await_moved(&self, name: &str, node: &str) -> Result<Vec<SwarmTask>> {
+        let moved = || {
+            let tasks = self.settled(name).ok()??;
+            tasks.iter().all(|task| task.node != node).then_some(tasks)
+        };
+        eventually_some(DOCKER_LIMIT, &format!("the tasks of {name} to leave {node}"), moved)
+    }
+
     fn settled(&self, name: &str) -> Result<Option<Vec<SwarmTask>>> {
         let service = self.service(name)?;
         let updating = service["UpdateStatus"]["State"] == "updating";

@@ -3,8 +3,10 @@
 //! measures what it claims; the exit status is 0 only if all of it held.
 //!
 //! [`stage`] makes the cluster; each further file is one chapter; [`story`] prints and keeps count.
+//! [`docker`] tells another story, on real Docker Engines.
 
 mod change;
+mod docker;
 mod end;
 mod interrupt;
 mod maps;
@@ -34,11 +36,15 @@ struct Cli {
     /// Leave the cluster running and print the commands to look around in it and to remove it.
     #[arg(long)]
     keep: bool,
+    /// On real Docker Engines, joined to a Swarm.
+    #[arg(long)]
+    docker: bool,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut story = Story::begin();
+    let tell = if cli.docker { docker::tell } else { tell };
     match interrupt::watch().and_then(|()| tell(&mut story, cli.keep)) {
         Ok(()) => story.end(),
         Err(error) => story.broken(&error),
