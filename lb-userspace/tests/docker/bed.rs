@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddrV4},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -161,10 +164,17 @@ fn open<S: Session>(
     check: impl Fn(&S) -> Result<()> + Sync,
 ) -> Result<BTreeSet<String>> {
     let one = |_| {
-        let flow = S::open_here(to, 0)?;
+        let flow = S::open_here(to, next_port())?;
         check(&flow)?;
         Ok(flow.first().task_name().to_owned())
     };
     in_ns(ns, || (0..FLOWS).map(one).collect::<Result<_>>())?
         .with_context(|| format!("{} -> {to}", ns.name()))
+}
+
+/// A client port of its own for each flow: one that dialled another address before may be seen as
+/// another one.
+fn next_port() -> u16 {
+    static USED: AtomicU16 = AtomicU16::new(0);
+    10_000 + USED.fetch_add(1, Ordering::Relaxed) % 20_000
 }
