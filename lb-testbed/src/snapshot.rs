@@ -16,9 +16,12 @@ use crate::{
 };
 
 /// Keys of `ip -j` output that change by themselves.
-const VOLATILE_KEYS: [&str; 8] = [
+const VOLATILE_KEYS: [&str; 11] = [
+    "forward_delay_timer",
     "gc_timer",
     "hello_timer",
+    "hold_timer",
+    "message_age_timer",
     "preferred_life_time",
     "promiscuity",
     "tcn_timer",

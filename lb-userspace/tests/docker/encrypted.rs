@@ -21,7 +21,7 @@ fn an_encrypted_ingress_network_is_served_locally_and_never_in_clear() -> Result
     let create = "network create --driver overlay --ingress --opt encrypted hidden-ingress";
     bed.swarm.docker("n1", create)?;
     bed.swarm.start_agents(NODES)?;
-    let words = "--mode global --constraint node.hostname!=n3 \
+    let words = "--replicas 2 --constraint node.hostname!=n3 \
                  --publish published=8080,target=80 whoami";
     let tasks = bed.swarm.create_service("web", words)?;
     let capture =

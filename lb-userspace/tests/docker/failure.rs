@@ -12,7 +12,7 @@ const PER_S: f64 = 400.0;
 /// Answers to wait for in each state.
 const AROUND: u64 = 800;
 /// How long after a task's death requests may fail: a second, and what a busy machine adds.
-const UNTIL: Duration = Duration::from_secs(3);
+const UNTIL: Duration = Duration::from_secs(5);
 
 /// A service with a task on each node, and load on the nodes that are named.
 fn stage(entries: &[&str]) -> Result<(Bed, Vec<SwarmTask>, RunningLoad)> {
