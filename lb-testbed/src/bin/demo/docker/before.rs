@@ -27,12 +27,13 @@ pub(crate) fn tell(story: &mut Story, stage: &Stage) -> Result<()> {
     );
     for to in stage.targets() {
         let outcome = dial(stage.client(), to, 0, LIMIT)?;
-        let said = outcome.as_ref().err().map_or("it answers".to_owned(), ToString::to_string);
+        let said =
+            outcome.as_ref().err().map_or_else(|| "it answers".to_owned(), ToString::to_string);
         story.check(outcome.is_err(), &format!("http://{to}/ does not answer: {said}"));
     }
     let vip = stage.vip()?;
     let outcome = dial(&stage.page()?, vip, 0, LIMIT)?;
-    let said = outcome.as_ref().err().map_or("it answers".to_owned(), ToString::to_string);
+    let said = outcome.as_ref().err().map_or_else(|| "it answers".to_owned(), ToString::to_string);
     let claim =
         format!("in {FRONT}, {DATABASE} is {}, and {vip} does not answer: {said}", vip.ip());
     story.check(outcome.is_err(), &claim);
