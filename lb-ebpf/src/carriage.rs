@@ -29,6 +29,8 @@ pub enum Act {
     /// Beside Docker: on to the engine's bridge; untouched, unless `translated` says that the packet
     /// gets new addresses and Ethernet destination `macs.0`.
     Bridge,
+    /// Beside Docker: translated, then into another subnet of the network by the namespace's routes.
+    Route,
 }
 
 /// The end of a decision. Fields that its act does not name are zero.
@@ -112,6 +114,13 @@ impl Carriage {
     #[must_use]
     pub const fn bridge(macs: (Mac, Mac)) -> Self {
         Self { act: Act::Bridge, macs, ..NOWHERE }
+    }
+
+    /// [`Act::Route`]; to be translated.
+    #[inline(always)]
+    #[must_use]
+    pub const fn route() -> Self {
+        Self { act: Act::Route, ..NOWHERE }
     }
 
     /// [`Act::Refuse`].

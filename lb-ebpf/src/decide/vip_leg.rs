@@ -118,10 +118,26 @@ fn dial<T: Tables>(tables: &T, task: &Dialler, to: &Endpoint, parsed: &mut Parse
     }
     match receiver(tables, ANY_VNI, addr) {
         Some(chosen) if chosen.kind == ENDPOINT_TASK => {
-            Carriage::bridge((chosen.mac, task.eth.src)).between(parsed, parsed.src, addr)
+            let carriage = if is_near(tables, task, to, &chosen) {
+                Carriage::bridge((chosen.mac, task.eth.src))
+            } else {
+                Carriage::route()
+            };
+            carriage.between(parsed, parsed.src, addr)
         }
         _ => refuse(parsed, Reason::TaskGone),
     }
+}
+
+/// Whether the chosen task is in the dialler's subnet, each of which has a bridge of its own. Of a
+/// container that is no task the virtual IP's subnet is taken for its own.
+#[inline(always)]
+fn is_near<T: Tables>(tables: &T, task: &Dialler, vip: &Endpoint, chosen: &Endpoint) -> bool {
+    let in_vips = chosen.vni == vip.vni;
+    if in_vips && task.eth.dst == vip.mac {
+        return true;
+    }
+    receiver(tables, ANY_VNI, task.addr).map_or(in_vips, |own| own.vni == chosen.vni)
 }
 
 /// Back into the leg that it came from, as if the virtual IP had sent it.

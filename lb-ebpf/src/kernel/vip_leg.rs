@@ -6,9 +6,10 @@ use lb_common::drops::Reason;
 
 use super::{
     Kernel,
+    fib::{NextHop, next_hop},
     overlay::{answer, local},
     skb_nat::{packet, translate, view},
-    tcx::{Outcome, finish, ifindex},
+    tcx::{Outcome, finish, ifindex, send_by_neighbour},
     trace::tell,
 };
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     decide::vip_leg::{back, out},
     headers::{ETHERTYPE_IPV4, Eth},
     parse::Parsed,
+    verdict::Nat,
 };
 
 /// What a task sends.
@@ -42,7 +44,7 @@ pub fn run_in(ctx: &TcContext) -> i32 {
 #[inline(always)]
 fn carry_out(ctx: &TcContext, kernel: &Kernel, carriage: &Carriage, parsed: &Parsed) -> Outcome {
     match carriage.act {
-        Act::Bridge | Act::Local => carry(ctx, carriage, parsed),
+        Act::Bridge | Act::Route | Act::Local => carry(ctx, carriage, parsed),
         _ => answer(ctx, kernel, carriage, parsed),
     }
 }
@@ -53,10 +55,27 @@ fn carry(ctx: &TcContext, carriage: &Carriage, parsed: &Parsed) -> Outcome {
         return Ok(TCX_NEXT);
     }
     translate(ctx, parsed, &carriage.nat)?;
-    if carriage.act == Act::Local {
-        return local(ctx, carriage);
+    match carriage.act {
+        Act::Local => local(ctx, carriage),
+        Act::Route => route(ctx, &carriage.nat),
+        _ => bridge(ctx, carriage),
     }
+}
+
+#[inline(always)]
+fn bridge(ctx: &TcContext, carriage: &Carriage) -> Outcome {
     let (dst, src) = carriage.macs;
     view(ctx).write(0, &Eth { dst, src, ether_type: ETHERTYPE_IPV4 }).ok_or(Reason::Internal)?;
     Ok(TCX_NEXT)
+}
+
+/// Where the engine's namespace forwards between the subnets of its network.
+#[inline(always)]
+fn route(ctx: &TcContext, nat: &Nat) -> Outcome {
+    match next_hop(ctx.as_ptr(), nat.src, nat.dst, ifindex(ctx)) {
+        NextHop::Resolved { ifindex, .. } | NextHop::Unresolved { ifindex } => {
+            send_by_neighbour(ifindex)
+        }
+        NextHop::None => Err(Reason::NoNextHop),
+    }
 }

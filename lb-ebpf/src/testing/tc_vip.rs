@@ -3,7 +3,7 @@
 use lb_common::drops::Reason;
 
 use super::{
-    World,
+    Way, World,
     run::{End, Outcome, Ran, Wire, finish},
     tc_overlay::{answer, local, translate},
 };
@@ -24,6 +24,7 @@ pub fn tc_vip_out(world: &World, frame: &[u8], ifindex: u32) -> Ran {
     let outcome = match carriage.act {
         Act::Local => local(&mut wire, &carriage, &parsed),
         Act::Bridge => bridge(&mut wire, &carriage, &parsed),
+        Act::Route => route(world, &mut wire, &carriage, &parsed),
         _ => answer(world, &mut wire, &carriage, &parsed, ifindex),
     };
     finish(world, wire, outcome)
@@ -37,6 +38,14 @@ fn bridge(wire: &mut Wire, carriage: &Carriage, parsed: &Parsed) -> Outcome {
         wire.packet().write(0, &eth).ok_or(Reason::Internal)?;
     }
     Ok(End::Pass)
+}
+
+fn route(world: &World, wire: &mut Wire, carriage: &Carriage, parsed: &Parsed) -> Outcome {
+    translate(wire, carriage, parsed)?;
+    match world.ways.get(&carriage.nat.dst) {
+        Some(Way::Resolved { ifindex, .. } | Way::Unresolved { ifindex }) => Ok(End::Ask(*ifindex)),
+        None => Err(Reason::NoNextHop),
+    }
 }
 
 /// The program `tc_vip_in`: a frame on its way to a task.

@@ -23,10 +23,11 @@ const CLIENT_PORT: u16 = 40_000;
 
 pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
     let world = World::beside_docker(*on);
-    [asked(&world, on), pinged(&world, on), balanced(&world, on), itself(&world, on)]
+    [asked(&world, on), pinged(&world, on), balanced(&world, on), subnets(&world, on)]
         .into_iter()
         .chain([nobody(&world, on), direct(&world, on), pieces(&world, on), errors(&world, on)])
         .chain([dockers(&world, on), not_carried(&world, on)])
+        .chain(std::iter::once(itself(&world, on)))
         .flatten()
         .collect()
 }
@@ -112,7 +113,6 @@ fn balanced(world: &World, on: &Interfaces) -> Vec<Case> {
             accepted(MONGO_HERE),
         ),
         round("and elsewhere", (ON_2, MONGO_ON_2), syn.clone(), accepted(MONGO_ON_2)),
-        round("and with a MAC of its own", (ON_3, MONGO_ON_3), syn.clone(), accepted(MONGO_ON_3)),
         round(
             "a datagram in Docker's network",
             (ON_2, MONGO_ON_2),
@@ -124,6 +124,38 @@ fn balanced(world: &World, on: &Interfaces) -> Vec<Case> {
             (ON_2, MONGO_ON_2),
             unchecked.clone(),
             back(MONGO_ON_2, &unchecked),
+        ),
+    ]
+}
+
+/// Each subnet has a bridge of its own.
+fn subnets(world: &World, on: &Interfaces) -> Vec<Case> {
+    let syn = to(VIP).flags(SYN);
+    let second = syn.clone().from((SECOND, CLIENT_PORT));
+    let second = second.between(mac_of(OVERLAY_GATEWAY_2), mac_of(SECOND));
+    let on_3 = towards(world, ON_3);
+    let near = second.clone().to((MONGO_ON_3, PORT)).between(CUSTOM_MAC, mac_of(SECOND));
+    // Somewhere that the namespace has a route to.
+    let addr = CLIENT.0;
+    let mut routed = on_3.clone();
+    routed.backend_mut(VIP_SERVICE, ON_3).addr = addr;
+    let key = |addr| EndpointKey { vni: ANY_VNI, addr };
+    let endpoint = routed.endpoints[&key(MONGO_ON_3)];
+    routed.endpoints.insert(key(addr), endpoint);
+    let away = syn.clone().to((addr, PORT));
+    vec![
+        Case::new("a task of the second subnet of Docker's network dials one there", &on_3)
+            .bridges(VipOut(on.overlay[2]), &second.bytes(), &near.bytes()),
+        Case::new("a task in another subnet of Docker's network", &routed).asks(
+            VipOut(leg(on)),
+            &syn.bytes(),
+            on.nic,
+            &away.bytes(),
+        ),
+        Case::new("and where Docker's namespace does not forward", &on_3).drops(
+            VipOut(leg(on)),
+            &syn.bytes(),
+            Reason::NoNextHop,
         ),
     ]
 }
