@@ -38,13 +38,19 @@ pub(crate) fn scale(story: &mut Story, stage: &Stage) -> Result<()> {
 /// Waits until every node's maps have that many tasks of the page.
 fn known(stage: &Stage, tasks: usize) -> Result<()> {
     for node in stage.swarm.names() {
-        let wanted = format!("\"tasks_active\": {tasks},");
         eventually(LIMIT, &format!("{tasks} tasks on {node}"), || {
-            let words = format!("service inspect {FRONT} --output json");
-            stage.swarm.swarmlb(node, &words).is_ok_and(|said| said.contains(&wanted))
+            active(stage, node).is_ok_and(|active| active == Some(tasks as u64))
         })?;
     }
     Ok(())
+}
+
+/// How many tasks of the page a node sends new connections to.
+fn active(stage: &Stage, node: &str) -> Result<Option<u64>> {
+    let said = stage.swarm.swarmlb(node, "service ls --output json")?;
+    let services: Vec<serde_json::Value> = serde_json::from_str(&said)?;
+    let page = services.iter().find(|service| service["name"] == FRONT);
+    Ok(page.and_then(|page| page["tasks_active"].as_u64()))
 }
 
 pub(crate) fn update(story: &mut Story, stage: &Stage) -> Result<()> {
