@@ -83,7 +83,7 @@ mod tests {
     fn one_outlier_does_not_spread() {
         let quiet = [10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 90.0];
         assert_eq!(spread(&quiet), 0.0);
-        assert_eq!(spread(&[8.0, 8.0, 10.0, 10.0, 10.0, 12.0, 12.0, 12.0]), 0.2);
+        assert_eq!(spread(&[8.0, 8.0, 10.0, 10.0, 10.0, 12.0, 12.0, 12.0]), 0.1);
     }
 
     #[test]
