@@ -104,8 +104,10 @@ pub(crate) fn client_address(story: &mut Story, stage: &Stage) -> Result<()> {
     let (mut own, mut strangers) = (0, 0);
     for task in stage.swarm.tasks(FRONT)? {
         let log = stage.swarm.task_log(&task)?;
+        // Its first line only says that it is ready.
+        let seen = log.lines().filter(|line| line.contains("peer="));
         let (its, others): (Vec<&str>, Vec<&str>) =
-            log.lines().partition(|line| line.contains(&format!("peer={client}:")));
+            seen.partition(|line| line.contains(&format!("peer={client}:")));
         (own, strangers) = (own + its.len(), strangers + others.len());
         let last = its.last().copied().unwrap_or_default();
         story.command(&format!("docker logs --tail 1 {}", task.answers_as()), last);
