@@ -1,5 +1,7 @@
 //! Who says what the cluster is: a cluster file, read when it changed, or a Docker Engine, whose source
 //! sends a reading whenever something is other than before. Both give the same to the agent.
+use tokio::sync::watch;
+
 use super::{AgentError, ClusterFile, Source, changes::ConfigFile};
 use crate::{
     model::DesiredState,
@@ -15,8 +17,8 @@ use crate::{
 pub(super) enum Membership {
     /// A cluster file.
     File(ClusterFile),
-    /// A Docker Engine.
-    Docker(Readings),
+    /// A Docker Engine, which is told whether the data plane is in force.
+    Docker(Readings, watch::Sender<bool>),
 }
 
 /// What the cluster should be, and what else is to be told.
@@ -42,11 +44,22 @@ pub(super) enum Watched {
 }
 
 impl Membership {
-    /// Starts a source. Needs a tokio runtime.
-    pub(super) fn open(source: &Source) -> Self {
+    /// Starts a source; `forwards`: whether an agent before this one has left a data plane in force.
+    /// Needs a tokio runtime.
+    pub(super) fn open(source: &Source, forwards: bool) -> Self {
         match source {
             Source::File(file) => Self::File(file.clone()),
-            Source::Docker(options) => Self::Docker(docker::start(options.clone())),
+            Source::Docker(options) => {
+                let (sender, receiver) = watch::channel(forwards);
+                Self::Docker(docker::start(options.clone(), receiver), sender)
+            }
+        }
+    }
+
+    /// Tells that the data plane is in force: from now on other nodes may rely on it.
+    pub(super) fn forwards(&self) {
+        if let Self::Docker(_, forwards) = self {
+            forwards.send_if_modified(|before| !std::mem::replace(before, true));
         }
     }
 
@@ -54,7 +67,7 @@ impl Membership {
     pub(super) fn watched(&self) -> Watched {
         match self {
             Self::File(file) => Watched::File(ConfigFile::new(&file.path)),
-            Self::Docker(readings) => Watched::Docker(readings.clone()),
+            Self::Docker(readings, _) => Watched::Docker(readings.clone()),
         }
     }
 
@@ -65,13 +78,13 @@ impl Membership {
     pub(super) fn read(&self) -> Result<Option<Reading>, AgentError> {
         match self {
             Self::File(file) => read_file(file).map(Some),
-            Self::Docker(readings) => Ok(readings.borrow().as_deref().map(Reading::from)),
+            Self::Docker(readings, _) => Ok(readings.borrow().as_deref().map(Reading::from)),
         }
     }
 
     /// Waits for an engine to say something; a file is there at once.
     pub(super) async fn first(&mut self) {
-        if let Self::Docker(readings) = self {
+        if let Self::Docker(readings, _) = self {
             // Where the source has ended, nobody will say anything: the caller sees that for itself.
             drop(readings.wait_for(Option::is_some).await.map(drop));
         }

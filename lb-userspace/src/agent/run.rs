@@ -155,7 +155,8 @@ impl Agent {
             names: NameCounts::default(),
             ..before.unwrap_or_default()
         };
-        let membership = Membership::open(&options.source);
+        let is_forwarding = Workbench::is_forwarding(&options);
+        let membership = Membership::open(&options.source, is_forwarding);
         let (leaving, said) = (Leaving::default(), Said::Nothing);
         Ok(Self {
             options,
@@ -330,6 +331,7 @@ impl Agent {
             round.problems.extend(names.update(plan).await);
             self.record.names = names.counts();
         }
+        self.membership.forwards();
         self.tell(cause, round, held.len());
         Ok(())
     }

@@ -108,4 +108,7 @@ pub struct Hello {
     pub address: Ipv4Addr,
     /// Its own address in the ingress network.
     pub ingress_addr: Option<Ipv4Addr>,
+    /// Its data plane takes what the mesh sends it; an agent that starts says hello before that.
+    #[serde(default)]
+    pub forwards: bool,
 }

@@ -32,9 +32,10 @@ const KEEP: Duration = Duration::from_secs(5);
 const ALONE_AFTER: Duration = Duration::from_secs(2);
 
 /// Starts watching the engine and tells what this node should be. Must be called in a tokio runtime
-/// and in the node's own network namespace; ends when nobody holds the readings any more.
+/// and in the node's own network namespace; ends when nobody holds the readings any more. `forwards`
+/// tells whether the data plane is in force, from when on other nodes send to this one by the mesh.
 #[must_use]
-pub fn start(options: DockerOptions) -> Readings {
+pub fn start(options: DockerOptions, forwards: watch::Receiver<bool>) -> Readings {
     let (readings, receiver) = watch::channel(None);
     let (seen, seen_by_us) = watch::channel(Seen::default());
     let (gossip, gossip_wanted) = watch::channel(false);
@@ -46,6 +47,7 @@ pub fn start(options: DockerOptions) -> Readings {
         known: Known::default(),
         without_manager: None,
         talk: None,
+        forwards,
         readings,
         kept: None,
         told: Told::default(),
@@ -63,6 +65,7 @@ struct Source {
     /// Since when no manager tells.
     without_manager: Option<Instant>,
     talk: Option<Talk>,
+    forwards: watch::Receiver<bool>,
     readings: watch::Sender<Option<Arc<Reading>>>,
     /// The facts in the state directory, and from when on others may be kept.
     kept: Option<(Arc<SwarmFacts>, Instant)>,
@@ -95,6 +98,7 @@ impl Source {
             tokio::select! {
                 changed = self.seen.changed() => if changed.is_err() { return },
                 () = changed(self.talk.as_mut()) => {}
+                () = turned(&mut self.forwards) => {}
                 () = until(due) => {}
                 () = self.readings.closed() => return,
             }
@@ -175,11 +179,12 @@ impl Source {
         let Some(mut picture) = picture else {
             return self.told.trouble(seen.trouble.as_ref());
         };
+        let forwards = *self.forwards.borrow_and_update();
         if let (Some(talk), Some(place)) = (&self.talk, &seen.place) {
-            talk.stand(place, &picture);
+            talk.stand(place, &picture, forwards);
             picture.origin.problems = talk.problems();
             if seen.swarm.is_some() {
-                picture.swarm = talk.with_agents(picture.swarm, &picture.local);
+                picture.swarm = talk.with_agents(picture.swarm, &picture.local, forwards);
                 self.known.last = Some(Arc::new(picture.swarm.clone()));
             }
             talk.publish(place, self.known.last.as_ref(), seen.swarm.is_some());
@@ -239,14 +244,14 @@ impl Talk {
         heard
     }
 
-    fn stand(&self, place: &Place, picture: &Picture) {
+    fn stand(&self, place: &Place, picture: &Picture, forwards: bool) {
         let managers = place.managers.iter();
         self.stream.stand(Station {
             listen: place.address.filter(|_| place.is_manager),
             managers: managers
                 .map(|(node, address)| Manager { address: *address, node: node.clone() })
                 .collect(),
-            hello: hello(&picture.local),
+            hello: hello(&picture.local, forwards),
         });
     }
 
@@ -255,8 +260,8 @@ impl Talk {
         told.iter().map(|(about, problem)| format!("{about}: {problem}")).collect()
     }
 
-    fn with_agents(&self, swarm: SwarmFacts, local: &LocalFacts) -> SwarmFacts {
-        let own = hello(local);
+    fn with_agents(&self, swarm: SwarmFacts, local: &LocalFacts, forwards: bool) -> SwarmFacts {
+        let own = hello(local, forwards);
         let own = own.as_ref().map(|hello| (local.node.as_str(), hello));
         with_agents(swarm, &self.present.borrow(), own)
     }
@@ -294,8 +299,15 @@ impl Told {
 }
 
 /// What this node's agent says of it.
-fn hello(local: &LocalFacts) -> Option<Hello> {
-    local.address.map(|address| Hello { address, ingress_addr: local.ingress_addr })
+fn hello(local: &LocalFacts, forwards: bool) -> Option<Hello> {
+    local.address.map(|address| Hello { address, ingress_addr: local.ingress_addr, forwards })
+}
+
+/// Waits until the data plane is in force, or is not.
+async fn turned(forwards: &mut watch::Receiver<bool>) {
+    if forwards.changed().await.is_err() {
+        pending().await
+    }
 }
 
 async fn changed(talk: Option<&mut Talk>) {

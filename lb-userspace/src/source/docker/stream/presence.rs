@@ -58,7 +58,7 @@ impl Presence {
     }
 }
 
-/// The facts with their nodes' agents: whether there is one, and the data-path address that it tells.
+/// The facts with their nodes' agents: whether there is one that forwards, and the data-path address that it tells.
 /// `own` is this node, by its id, whose agent we are.
 #[must_use]
 pub fn with_agents(
@@ -69,7 +69,7 @@ pub fn with_agents(
     for (id, node) in &mut facts.nodes {
         let own = own.filter(|(own, _)| own == id).map(|(_, hello)| hello);
         let hello = own.or_else(|| present.get(id));
-        node.has_agent = hello.is_some();
+        node.has_agent = hello.is_some_and(|hello| hello.forwards);
         node.address = hello.map(|hello| hello.address).or(node.address);
     }
     facts
@@ -78,7 +78,7 @@ pub fn with_agents(
 /// What facts from elsewhere say of agents.
 pub(super) fn present_in(facts: &SwarmFacts) -> Present {
     let agents = facts.nodes.iter().filter(|(_, node)| node.has_agent);
-    let hello = |address| Hello { address, ingress_addr: None };
+    let hello = |address| Hello { address, ingress_addr: None, forwards: true };
     agents.filter_map(|(id, node)| Some((id.clone(), hello(node.address?)))).collect()
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use crate::source::docker::facts::NodeFacts;
 
     fn hello(last: u8) -> Hello {
-        Hello { address: Ipv4Addr::new(198, 18, 0, last), ingress_addr: None }
+        Hello { address: Ipv4Addr::new(198, 18, 0, last), ingress_addr: None, forwards: true }
     }
 
     fn present(nodes: &[(&str, u8)]) -> Present {
@@ -150,5 +150,9 @@ mod tests {
         assert_eq!(told("b"), (false, Some(Ipv4Addr::new(10, 0, 0, 2))));
         assert_eq!(told("own"), (true, Some(own.address)));
         assert_eq!(present_in(&facts), present(&[("a", 5), ("own", 7)]));
+        let starting = Hello { forwards: false, ..hello(7) };
+        let facts = with_agents(facts, &present(&[]), Some(("own", &starting)));
+        let own = &facts.nodes["own"];
+        assert_eq!((own.has_agent, own.address), (false, Some(starting.address)));
     }
 }
