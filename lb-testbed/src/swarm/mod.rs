@@ -124,7 +124,21 @@ impl Swarm {
         })?;
         eventually(DOCKER_LIMIT, "all nodes of the Swarm to be ready", || {
             self.ready_nodes().is_ok_and(|ready| ready == others.len() + 1)
+        })?;
+        self.cluster.nodes().iter().try_for_each(|node| {
+            let what = format!("the ingress network on {}", node.name);
+            eventually(DOCKER_LIMIT, &what, || self.is_seated(&node.name))
         })
+    }
+
+    /// Whether a node has its seat in the ingress network, and with it the bridge of gateway legs: the
+    /// managers see it ready before.
+    fn is_seated(&self, node: &str) -> bool {
+        let has_seat = |network: &str| {
+            let network = self.api(node, &format!("/networks/{network}"));
+            network.is_ok_and(|network| network["Containers"].get("ingress-sbox").is_some())
+        };
+        has_seat("ingress") && has_seat("docker_gwbridge")
     }
 
     /// How many nodes the first manager sees ready.

@@ -66,7 +66,7 @@ impl Bed {
         Ok(tasks)
     }
 
-    /// Waits until each of the nodes has that many tasks of a service in its maps, and no other.
+    /// Waits until each of the nodes sends new flows to that many tasks of a service, and to no other.
     pub(super) fn await_known<'a>(
         &self,
         nodes: impl IntoIterator<Item = &'a str>,
@@ -82,11 +82,11 @@ impl Bed {
 
     /// How many tasks of a service a node sends new flows to.
     pub(super) fn known(&self, node: &str, service: &str) -> Result<usize> {
-        let services = self.json(node, "service ls")?;
-        let found =
-            services.as_array().and_then(|all| all.iter().find(|one| one["name"] == service));
-        let tasks = found.and_then(|one| one["tasks_active"].as_u64());
-        tasks.map_or(Ok(0), |tasks| Ok(usize::try_from(tasks)?))
+        let list = self.json(node, &format!("service ps {service}"))?;
+        let tasks = list["tasks"].as_array().context("no list of tasks")?;
+        let chosen =
+            |task: &&Value| task["share_percent"].as_f64().is_some_and(|share| share > 0.0);
+        Ok(tasks.iter().filter(chosen).count())
     }
 
     /// What `swarmlb` prints of a node.

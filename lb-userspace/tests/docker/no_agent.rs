@@ -22,6 +22,7 @@ fn tasks_on_a_node_without_agent_are_reached_and_later_see_the_client() -> Resul
     let nodes = bed.swarm.swarmlb("n1", "node ls")?;
     ensure!(nodes.contains("ingress"), "node ls does not tell how n3 is reached:\n{nodes}");
     bed.swarm.start_agent("n3")?;
+    bed.await_known(super::bed::NODES, "web", 2)?;
     for node in super::bed::NODES {
         let to = bed.at(node, 8080);
         eventually(AMPLE, &format!("all tasks to see the client, by {node}"), || sees(&bed, to))?;
