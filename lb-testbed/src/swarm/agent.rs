@@ -4,8 +4,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::Swarm;
-use crate::process::Process;
+use super::{DOCKER_LIMIT, Swarm};
+use crate::{process::Process, wait::eventually};
 
 impl Swarm {
     /// Starts the agent of a node and waits until it is ready.
@@ -24,6 +24,21 @@ impl Swarm {
         let command = |node: &str| Ok((node.to_owned(), self.agent_command(node)?));
         let commands = nodes.into_iter().map(command).collect::<Result<_>>()?;
         self.cluster.start_agents_by(commands)
+    }
+
+    /// Waits until every node reaches all others by the mesh: until an agent has heard of another one
+    /// it sends to that one's tasks through Docker's ingress network, and hides the client.
+    ///
+    /// # Errors
+    /// One of them does not.
+    pub fn await_mesh(&self) -> Result<()> {
+        let by_mesh = |node: &str| {
+            let said = self.swarmlb(node, "node ls");
+            said.is_ok_and(|said| !said.contains("ingress NAT"))
+        };
+        self.names().try_for_each(|node| {
+            eventually(DOCKER_LIMIT, &format!("{node} to know of all agents"), || by_mesh(node))
+        })
     }
 
     /// The command that runs the agent of a node, to be changed before use.

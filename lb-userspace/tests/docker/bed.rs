@@ -49,6 +49,7 @@ impl Bed {
     pub(super) fn with_agents() -> Result<Self> {
         let bed = Self::without_agents()?;
         bed.swarm.start_agents(NODES)?;
+        bed.swarm.await_mesh()?;
         Ok(bed)
     }
 

@@ -22,6 +22,7 @@ fn what_is_dead_without_swarmlb_answers_with_it() -> Result<()> {
         vip_is_dead(&bed, &tasks[0])?;
     }
     bed.swarm.start_agents(NODES)?;
+    bed.swarm.await_mesh()?;
     bed.await_known(NODES, "web", tasks.len())?;
     for to in bed.everywhere(PORT) {
         assert_eq!(meet::<TcpSession>(bed.client(), to)?, names(&tasks), "TCP, {to}");

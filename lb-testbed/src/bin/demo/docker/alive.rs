@@ -23,6 +23,7 @@ pub(crate) fn start(story: &mut Story, stage: &Stage) -> Result<()> {
     story.command("swarmlb agent --source docker        # on each node", "");
     let nodes: Vec<&str> = stage.swarm.names().collect();
     story.during("starting three agents", || stage.swarm.start_agents(nodes.iter().copied()))?;
+    story.during("until they have heard of each other", || stage.swarm.await_mesh())?;
     story.during("until every node answers", || answering(stage))?;
     for words in ["node ls", "service ls"] {
         let said = stage.swarm.swarmlb(MANAGER, words)?;
