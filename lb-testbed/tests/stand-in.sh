@@ -8,4 +8,5 @@ apply() {
 }
 trap 'apply "$@"' HUP
 apply "$@"
-while :; do sleep 1000 & wait; done
+# In the foreground and briefly: `wait` may miss a signal that comes just before it.
+while :; do sleep 0.1; done

@@ -15,7 +15,7 @@ fn a_page_and_its_database_answer_on_every_node() -> Result<()> {
     bed.swarm.add_image("mongo", &["whoami"], &["--port=27017"])?;
     bed.swarm.add_image("mongo-express", &["mongo-express"], &[])?;
     bed.swarm.docker("n1", "network create --driver overlay mongo_network")?;
-    bed.swarm.create_service("mongo", "--replicas 2 --network mongo_network mongo")?;
+    bed.service("mongo", "--replicas 2 --network mongo_network mongo")?;
     let page = "--replicas 2 --network mongo_network --publish published=80,target=8081 \
                 --constraint node.hostname!=n3 mongo-express";
     let pages = bed.service("mongo-express", page)?;

@@ -35,10 +35,8 @@ fn tasks_of_a_dsr_network_reach_a_service_by_its_name() -> Result<()> {
 /// Has a task on each node reach a service by its name; returns those tasks.
 fn reach_by_name(bed: &Bed, network: &str) -> Result<Vec<SwarmTask>> {
     let (db, ask) = (format!("db-{network}"), format!("ask-{network}"));
-    let tasks =
-        bed.swarm.create_service(&db, &format!("--replicas 2 --network {network} whoami"))?;
-    let askers =
-        bed.swarm.create_service(&ask, &format!("--mode global --network {network} whoami"))?;
+    let tasks = bed.service(&db, &format!("--replicas 2 --network {network} whoami"))?;
+    let askers = bed.service(&ask, &format!("--mode global --network {network} whoami"))?;
     for asker in &askers {
         let ns = bed.swarm.task_ns(asker)?;
         let vip = bed.vip(&ns, &db)?;
@@ -77,11 +75,11 @@ fn a_service_in_two_networks_is_reached_in_each() -> Result<()> {
         bed.swarm.docker("n1", &format!("network create --driver overlay {network}"))?;
     }
     let words = "--replicas 2 --network front --network back whoami";
-    let tasks = bed.swarm.create_service("both", words)?;
+    let tasks = bed.service("both", words)?;
     let mut vips = BTreeSet::new();
     for network in ["front", "back"] {
         let words = format!("--replicas 1 --network {network} whoami");
-        let askers = bed.swarm.create_service(&format!("ask-{network}"), &words)?;
+        let askers = bed.service(&format!("ask-{network}"), &words)?;
         let ns = bed.swarm.task_ns(&askers[0])?;
         let vip = bed.vip(&ns, "both")?;
         await_answer(&ns, SocketAddrV4::new(vip, 80))?;

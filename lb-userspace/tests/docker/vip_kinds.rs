@@ -12,7 +12,7 @@ use super::bed::{Bed, NODES, await_answer, meet, names};
 fn plain_containers_in_an_attachable_network_reach_services() -> Result<()> {
     let bed = Bed::shared()?;
     bed.swarm.docker("n1", "network create --driver overlay --attachable open")?;
-    let tasks = bed.swarm.create_service("db-open", "--replicas 2 --network open whoami")?;
+    let tasks = bed.service("db-open", "--replicas 2 --network open whoami")?;
     for node in NODES {
         let container = bed.swarm.docker(node, "run --detach --network open whoami")?;
         let ns = bed.swarm.container_ns(node, container.trim())?;
