@@ -3,17 +3,12 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddrV4},
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU16, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use lb_testbed::{
-    Cluster, Ns, Session, Swarm, SwarmTask, TcpSession, eventually, eventually_some, in_ns,
-};
+use anyhow::{Context as _, Result};
+use lb_testbed::{Cluster, Ns, Session, Swarm, SwarmTask, TcpSession, eventually, eventually_some};
 use serde_json::Value;
 
 /// How long anything awaited may take on a busy machine.
@@ -21,7 +16,7 @@ pub(super) const AMPLE: Duration = Duration::from_secs(60);
 /// How long a connection that leads nowhere is tried.
 pub(super) const SHORT: Duration = Duration::from_secs(1);
 /// Enough flows that each of three tasks gets one but once in 10^8 runs.
-pub(super) const FLOWS: usize = 48;
+pub(super) const FLOWS: u16 = 48;
 /// The nodes; the first is the manager.
 pub(super) const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
@@ -144,38 +139,12 @@ pub(super) fn await_answer(ns: &Ns, to: SocketAddrV4) -> Result<()> {
     })
 }
 
-/// Opens many flows, insists that each task saw the client's own address and port, and returns the
-/// tasks that answered.
+/// [`lb_testbed::meet`] with [`FLOWS`] flows.
 pub(super) fn meet<S: Session>(ns: &Ns, to: SocketAddrV4) -> Result<BTreeSet<String>> {
-    open::<S>(ns, to, |flow| {
-        let end = flow.local();
-        ensure!(flow.first().peer == Some(end), "{end} was seen as {:?}", flow.first());
-        Ok(())
-    })
+    lb_testbed::meet::<S>(ns, to, FLOWS)
 }
 
-/// As [`meet`] for clients whose address or port is translated on the way.
+/// [`lb_testbed::meet_translated`] with [`FLOWS`] flows.
 pub(super) fn meet_translated<S: Session>(ns: &Ns, to: SocketAddrV4) -> Result<BTreeSet<String>> {
-    open::<S>(ns, to, |_| Ok(()))
-}
-
-fn open<S: Session>(
-    ns: &Ns,
-    to: SocketAddrV4,
-    check: impl Fn(&S) -> Result<()> + Sync,
-) -> Result<BTreeSet<String>> {
-    let one = |_| {
-        let flow = S::open_here(to, next_port())?;
-        check(&flow)?;
-        Ok(flow.first().task_name().to_owned())
-    };
-    in_ns(ns, || (0..FLOWS).map(one).collect::<Result<_>>())?
-        .with_context(|| format!("{} -> {to}", ns.name()))
-}
-
-/// A client port of its own for each flow: one that dialled another address before may be seen as
-/// another one.
-fn next_port() -> u16 {
-    static USED: AtomicU16 = AtomicU16::new(0);
-    10_000 + USED.fetch_add(1, Ordering::Relaxed) % 20_000
+    lb_testbed::meet_translated::<S>(ns, to, FLOWS)
 }

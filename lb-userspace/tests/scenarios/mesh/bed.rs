@@ -5,13 +5,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     net::{Ipv4Addr, SocketAddrV4},
-    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use lb_common::drops::Reason;
-use lb_testbed::{Cluster, Ns, Server, Session, in_ns};
+use lb_testbed::{Cluster, Ns, Server};
+pub(super) use lb_testbed::{meet, meet_translated};
 use lb_userspace::observe::Pins;
 
 /// How long anything awaited may take on a busy machine.
@@ -183,47 +183,6 @@ impl Bed {
 fn config(cluster: &Cluster, services: &[Service]) -> String {
     let tables: String = services.iter().map(|service| service.table(cluster)).collect();
     format!("[cluster]\nseed = \"scenarios\"\n{}{tables}", cluster.node_tables())
-}
-
-/// Opens that many flows, insists that each task saw the client's own address and port, and returns
-/// the tasks that answered.
-pub(super) fn meet<S: Session>(ns: &Ns, to: SocketAddrV4, flows: u16) -> Result<BTreeSet<String>> {
-    open::<S>(ns, to, flows, |flow| {
-        let end = flow.local();
-        ensure!(flow.first().peer == Some(end), "{end}: {:?}", flow.first());
-        Ok(())
-    })
-}
-
-/// As [`meet`] for clients whose address or port is translated on the way.
-pub(super) fn meet_translated<S: Session>(
-    ns: &Ns,
-    to: SocketAddrV4,
-    flows: u16,
-) -> Result<BTreeSet<String>> {
-    open::<S>(ns, to, flows, |_| Ok(()))
-}
-
-fn open<S: Session>(
-    ns: &Ns,
-    to: SocketAddrV4,
-    flows: u16,
-    check: impl Fn(&S) -> Result<()> + Sync,
-) -> Result<BTreeSet<String>> {
-    let one = |_| {
-        let flow = S::open_here(to, next_port())?;
-        check(&flow)?;
-        Ok(flow.first().task_name().to_owned())
-    };
-    in_ns(ns, || (0..flows).map(one).collect::<Result<_>>())?
-        .with_context(|| format!("{} -> {to}", ns.name()))
-}
-
-/// A client port of its own for each flow: one that dialled another address before may be seen as
-/// another one.
-fn next_port() -> u16 {
-    static USED: AtomicU16 = AtomicU16::new(0);
-    10_000 + USED.fetch_add(1, Ordering::Relaxed) % 10_000
 }
 
 /// A set of names.
