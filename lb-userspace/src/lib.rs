@@ -7,6 +7,7 @@ pub mod compile;
 pub mod dataplane;
 pub mod fit;
 pub mod host;
+pub mod kept;
 pub mod model;
 pub mod names;
 pub mod observe;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::DockerRecord;
 use crate::{
-    names::{DRAFT_EXTENSION, NameCounts, SAVED_FILE},
+    kept::{self, draft_of},
+    names::{NameCounts, SAVED_FILE},
     source::{
         Warning,
         docker::{FACTS_FILE, stream::MEMO_FILE},
@@ -74,10 +75,9 @@ impl Record {
     /// [`RecordError`].
     pub fn load(state_dir: &Path) -> Result<Option<Self>, RecordError> {
         let path = state_dir.join(RECORD_FILE);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|source| RecordError::Io { path: path.clone(), source })?,
-        };
+        let text = kept::read(&path);
+        let text = text.map_err(|source| RecordError::Io { path: path.clone(), source })?;
+        let Some(text) = text else { return Ok(None) };
         serde_json::from_slice(&text)
             .map(Some)
             .map_err(|source| RecordError::Format { path, source })
@@ -91,9 +91,7 @@ impl Record {
         let path = state_dir.join(RECORD_FILE);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|source| RecordError::Format { path: path.clone(), source })?;
-        let next = path.with_extension(DRAFT_EXTENSION);
-        fs::write(&next, text)
-            .and_then(|()| fs::rename(&next, &path))
+        kept::replace(&path, &text, kept::ANYBODY)
             .map_err(|source| RecordError::Io { path, source })
     }
 
@@ -103,10 +101,9 @@ impl Record {
     /// # Errors
     /// [`RecordError::Io`].
     pub fn remove(state_dir: &Path) -> Result<(), RecordError> {
-        // Drafts stay where an agent was killed while it wrote, or the disk was full.
         let files =
             [RECORD_FILE, SAVED_FILE, MEMO_FILE, FACTS_FILE].map(|name| state_dir.join(name));
-        let drafts = files.each_ref().map(|path| path.with_extension(DRAFT_EXTENSION));
+        let drafts = files.each_ref().map(|path| draft_of(path));
         let lock = state_dir.join(super::lock::LOCK_FILE);
         for path in files.into_iter().chain(drafts).chain([lock]) {
             match fs::remove_file(&path) {
@@ -145,7 +142,7 @@ mod tests {
         for dir in [&own, &shared] {
             fs::create_dir(dir).unwrap();
             Record::default().store(dir).unwrap();
-            fs::write(dir.join(SAVED_FILE).with_extension(DRAFT_EXTENSION), "").unwrap();
+            fs::write(draft_of(&dir.join(SAVED_FILE)), "").unwrap();
         }
         fs::write(shared.join("other"), "").unwrap();
         Record::remove(&own).unwrap();

@@ -7,15 +7,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{HostError, Result, docker::gro, nat, sysctl};
+use crate::kept;
 
 /// Where state directories lie by default: gone after a reboot, as the changes are.
 pub const STATE_ROOT: &str = "/run/swarmlb";
@@ -143,7 +144,7 @@ impl Journal {
     fn save(&self) -> Result<()> {
         let write = || -> io::Result<()> {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-            replace(&self.path(), &serde_json::to_vec_pretty(&self.record)?)
+            kept::replace_durably(&self.path(), &serde_json::to_vec_pretty(&self.record)?)
         };
         write().map_err(HostError::io(format!("write {}", self.path().display())))
     }
@@ -160,17 +161,6 @@ fn restore_sysctl(key: &str, changed: &Changed) -> Result<()> {
 fn parse(path: &Path, text: &[u8]) -> Result<Record> {
     let damaged = |source| HostError::DamagedJournal { path: path.to_owned(), source };
     serde_json::from_slice(text).map_err(damaged)
-}
-
-/// Replaces a file so that a kill or a crash leaves the old or the new text, never a piece.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    let mut file: File =
-        options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(fresh, path)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use tracing::warn;
 pub use counts::NameCounts;
 pub use error::NamesError;
 pub use message::TTL_SECS;
-pub use plan::{DRAFT_EXTENSION, NamesPlan, Place, SAVED_FILE};
+pub use plan::{NamesPlan, Place, SAVED_FILE};
 pub use resolv::{ETC_NETNS, ResolvConfs};
 pub use zone::{Answer, Question, Zone};
 

@@ -1,23 +1,17 @@
 //! What a node's resolvers should do, from the desired state alone, and its copy on disk: an agent that
 //! starts while the cluster file is broken answers from that, as the maps go on from their pins.
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{collections::BTreeSet, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use super::{NamesError, Zone};
-use crate::model::{DesiredState, Dns, Netns};
+use crate::{
+    kept,
+    model::{DesiredState, Dns, Netns},
+};
 
 /// The copy, in the agent's own directory.
 pub const SAVED_FILE: &str = "names.json";
-
-/// Of the draft beside it that becomes the copy; the agent's record has one, too.
-pub const DRAFT_EXTENSION: &str = "json.next";
 
 /// What one node's resolvers should do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,9 +54,8 @@ impl NamesPlan {
     /// It cannot be read or makes no sense.
     pub fn load(dir: &Path) -> Result<Option<Self>, NamesError> {
         let path = dir.join(SAVED_FILE);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(NamesError::file("read", &path))?,
+        let Some(text) = kept::read(&path).map_err(NamesError::file("read", &path))? else {
+            return Ok(None);
         };
         let plan = serde_json::from_slice(&text).map_err(io::Error::from);
         plan.map(Some).map_err(NamesError::file("understand", &path))
@@ -74,19 +67,16 @@ impl NamesPlan {
     /// It cannot be written.
     pub fn store(&self, dir: &Path) -> Result<(), NamesError> {
         let path = dir.join(SAVED_FILE);
-        let write = || -> io::Result<()> {
-            let draft = path.with_extension(DRAFT_EXTENSION);
-            let mut options = fs::OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&draft)?.write_all(&serde_json::to_vec(self)?)?;
-            fs::rename(draft, &path)
-        };
-        write().map_err(NamesError::file("write", &path))
+        let text = serde_json::to_vec(self).map_err(io::Error::from);
+        let written = text.and_then(|text| kept::replace(&path, &text, kept::OWNER_ONLY));
+        written.map_err(NamesError::file("write", &path))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::source::file;
 

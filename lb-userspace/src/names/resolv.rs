@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::NamesError;
-use crate::model::{Dns, Netns, RESOLVER};
+use crate::{
+    kept,
+    model::{Dns, Netns, RESOLVER},
+};
 
 /// Where `ip netns` looks for files to show in place of those in `/etc`.
 pub const ETC_NETNS: &str = "/etc/netns";
@@ -142,13 +145,8 @@ fn name_of(netns: &Netns) -> Option<&str> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, NamesError> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        text => {
-            let text = text.map_err(NamesError::file("read", path))?;
-            Ok(Some(String::from_utf8_lossy(&text).into_owned()))
-        }
-    }
+    let text = kept::read(path).map_err(NamesError::file("read", path))?;
+    Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
 }
 
 /// The file, and its directory if nothing else is in it.

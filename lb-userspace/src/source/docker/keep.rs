@@ -3,14 +3,12 @@
 //! one step.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::{error::DockerError, facts::SwarmFacts};
-use crate::names::DRAFT_EXTENSION;
+use crate::kept;
 
 /// The file, in the agent's state directory.
 pub const FACTS_FILE: &str = "swarm-facts.json";
@@ -21,10 +19,7 @@ pub const FACTS_FILE: &str = "swarm-facts.json";
 /// When the file is there and cannot be read; one in a form of another version counts as none.
 pub(super) fn load(dir: &Path, cluster_id: &str) -> Result<Option<SwarmFacts>, DockerError> {
     let path = dir.join(FACTS_FILE);
-    let text = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(failed("read", &path))?,
-    };
+    let Some(text) = kept::read(&path).map_err(failed("read", &path))? else { return Ok(None) };
     let facts = serde_json::from_slice(&text).ok();
     Ok(facts.filter(|facts: &SwarmFacts| facts.cluster_id == cluster_id))
 }
@@ -35,21 +30,11 @@ pub(super) fn load(dir: &Path, cluster_id: &str) -> Result<Option<SwarmFacts>, D
 /// When the file cannot be written.
 pub(super) fn store(dir: &Path, facts: &SwarmFacts) -> Result<(), DockerError> {
     let path = dir.join(FACTS_FILE);
-    let draft = path.with_extension(DRAFT_EXTENSION);
     let written = serde_json::to_vec(facts).map_err(io::Error::from).and_then(|text| {
         fs::create_dir_all(dir)?;
-        write(&draft, &text)?;
-        fs::rename(&draft, &path)
+        kept::replace_durably(&path, &text)
     });
     written.map_err(failed("write", &path))
-}
-
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    // A draft of before may have other rights.
-    let _ = fs::remove_file(path);
-    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text)?;
-    file.sync_all()
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DockerError {

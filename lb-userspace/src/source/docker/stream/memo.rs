@@ -2,10 +2,8 @@
 //! `detach`. Nothing secret.
 use std::{
     collections::BTreeSet,
-    fs,
-    io::{self, Write as _},
+    io,
     net::Ipv4Addr,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::{Manager, Present, Station, StreamError, StreamOptions, complaints::Complaints};
-use crate::names::DRAFT_EXTENSION;
+use crate::kept;
 
 /// Name of the file in the state directory.
 pub const MEMO_FILE: &str = "stream.json";
@@ -38,9 +36,8 @@ impl Memo {
     /// It cannot be read or makes no sense.
     pub(super) fn load(state_dir: &Path) -> Result<Option<Self>, StreamError> {
         let path = state_dir.join(MEMO_FILE);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(StreamError::file("read", &path))?,
+        let Some(text) = kept::read(&path).map_err(StreamError::file("read", &path))? else {
+            return Ok(None);
         };
         let memo = serde_json::from_slice(&text).map_err(io::Error::from);
         memo.map(Some).map_err(StreamError::file("understand", &path))
@@ -52,14 +49,9 @@ impl Memo {
     /// It cannot be written.
     pub(super) fn store(&self, state_dir: &Path) -> Result<(), StreamError> {
         let path = state_dir.join(MEMO_FILE);
-        let write = || -> io::Result<()> {
-            let draft = path.with_extension(DRAFT_EXTENSION);
-            let mut options = fs::OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&draft)?.write_all(&serde_json::to_vec(self)?)?;
-            fs::rename(draft, &path)
-        };
-        write().map_err(StreamError::file("write", &path))
+        let text = serde_json::to_vec(self).map_err(io::Error::from);
+        let written = text.and_then(|text| kept::replace(&path, &text, kept::OWNER_ONLY));
+        written.map_err(StreamError::file("write", &path))
     }
 }
 
