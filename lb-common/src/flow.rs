@@ -63,8 +63,11 @@ pub struct NatValue<A: Address> {
     pub service: u16,
     /// `NAT_*` bits.
     pub flags: u8,
+    /// [`crate::leg::Leg::generation`] of the task's leg when the flow began: with another one the
+    /// entry is a former task's, and nobody's.
+    pub generation: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
 }
 
 /// A flow at its entry node, for the flow cache.

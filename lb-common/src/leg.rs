@@ -14,7 +14,7 @@ pub const fn leg_index(addr: V4) -> u16 {
 }
 
 /// A task's gateway leg: a veth pair whose one end is in the node, the other in the task.
-/// All zero: no such leg.
+/// Without an interface: no such leg.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Leg {
@@ -31,8 +31,11 @@ pub struct Leg {
     pub host_mac: Mac,
     /// Largest IP packet that the leg carries, bytes.
     pub mtu: u16,
+    /// Counts the interfaces that had this address, and stays when one goes: flows that an earlier
+    /// task had under the address are not the next one's ([`crate::flow::NatValue::generation`]).
+    pub generation: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 5],
 }
 
 const _: () = assert!(size_of::<Leg>() == 32);

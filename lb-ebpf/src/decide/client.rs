@@ -163,7 +163,9 @@ fn beyond<T: Tables>(tables: &T, parsed: &Parsed, backend: &Backend, port: [u8; 
 fn here<T: Tables>(tables: &T, node: &Parsed, (service, target): (u16, u16), leg: u16) -> Verdict {
     let Some(leg) = tables.leg(leg) else { return Verdict::refuse(Reason::TaskGone, NODE_SELF) };
     let target_port = target.to_be_bytes();
-    let flow = HomeFlow { parsed: node, target_port, entry: NODE_SELF, service, flags: 0 };
+    let generation = leg.generation;
+    let flow =
+        HomeFlow { parsed: node, target_port, entry: NODE_SELF, service, flags: 0, generation };
     let opens = opens(node);
     let port = if opens { open(tables, &flow, &leg) } else { find(tables, &flow, &leg) };
     match port.port() {

@@ -64,10 +64,9 @@ pub fn route<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
     if opens {
         return begin(tables, arrival);
     }
-    let flow = home_flow(arrival, service);
     if owner.node == NODE_SELF
         && let Some(leg) = tables.leg(owner.leg)
-        && known(tables, &flow, &leg)
+        && known(tables, &home_flow(arrival, service, &leg), &leg)
     {
         return deliver(tables, arrival, &leg, arrival.parsed.src_port);
     }
@@ -75,13 +74,14 @@ pub fn route<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
 }
 
 #[inline(always)]
-fn home_flow<'a>(arrival: &Arrival<'a>, service: &Service) -> HomeFlow<'a> {
+fn home_flow<'a>(arrival: &Arrival<'a>, service: &Service, leg: &Leg) -> HomeFlow<'a> {
     HomeFlow {
         parsed: arrival.parsed,
         target_port: arrival.port.target.to_be_bytes(),
         entry: arrival.entry,
         service: arrival.port.service,
         flags: if service.flags & FLAG_DIRECT != 0 { NAT_DIRECT } else { 0 },
+        generation: leg.generation,
     }
 }
 
@@ -131,7 +131,7 @@ fn begin<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
 /// A new flow of a task here.
 #[inline(always)]
 fn admit<T: Tables>(tables: &T, arrival: &Arrival<'_>, service: &Service, leg: &Leg) -> Verdict {
-    match open(tables, &home_flow(arrival, service), leg).port() {
+    match open(tables, &home_flow(arrival, service, leg), leg).port() {
         Some(port) => deliver(tables, arrival, leg, port),
         None => Verdict::drop(Reason::ClashExhausted),
     }
@@ -147,7 +147,6 @@ fn follow<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
     let Some(service) = tables.service(arrival.port.service) else {
         return Verdict::drop(Reason::Internal);
     };
-    let flow = home_flow(arrival, service);
     let mut row = arrival.row;
     let mut step = 0;
     while step < ROW_LEN && row.owner() != 0 {
@@ -158,7 +157,7 @@ fn follow<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
                 return forward(tables, arrival, owner.node, row, step);
             }
             if let Some(leg) = local_leg(tables, &owner)
-                && let Some(port) = find(tables, &flow, &leg).port()
+                && let Some(port) = find(tables, &home_flow(arrival, service, &leg), &leg).port()
             {
                 return deliver(tables, arrival, &leg, port);
             }

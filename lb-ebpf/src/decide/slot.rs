@@ -36,6 +36,8 @@ pub(super) struct HomeFlow<'a> {
     pub service: u16,
     /// `NAT_*` bits that a new entry starts with.
     pub flags: u8,
+    /// Of the leg that is asked: beside the flow, for the sake of the stack.
+    pub generation: u8,
 }
 
 impl HomeFlow<'_> {
@@ -74,13 +76,17 @@ impl HomeFlow<'_> {
             entry: self.entry,
             service: self.service,
             flags: self.flags,
-            reserved: [0; 3],
+            generation: self.generation,
+            reserved: [0; 2],
         }
     }
 
     /// Whether an entry is this flow's; if so, notes what the packet tells.
     #[inline(always)]
-    fn touch(&self, value: &mut NatValue<V4>) -> Found {
+    fn touch(&self, value: &mut NatValue<V4>, leg: &Leg) -> Found {
+        if value.generation != self.generation {
+            return Found::Former;
+        }
         let mine = value.dialled == self.parsed.dst
             && value.dialled_port == self.parsed.dst_port
             && value.client_port == self.parsed.src_port;
@@ -92,6 +98,11 @@ impl HomeFlow<'_> {
         }
         if self.parsed.flags & FIN != 0 {
             value.flags |= NAT_CLIENT_FIN;
+        } else if value.flags & NAT_CLIENT_FIN != 0
+            && self.parsed.kind == Kind::Tcp
+            && leg.netns_id >= 0
+        {
+            return Found::Closing;
         }
         Found::Mine
     }
@@ -121,14 +132,21 @@ impl Slot {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
     Mine,
+    /// This flow's or an older one's from the same client port, whose client had sent its last byte:
+    /// the task's socket tells. Ports are used again within seconds, and the new flow may be another
+    /// task's whose row has just become this one's.
+    Closing,
+    /// Another flow's of this task.
     Taken,
+    /// Of a task that had the address before.
+    Former,
 }
 
 /// Whether this task has the flow under the client's own port: what nearly all packets find.
 #[inline(always)]
 pub(super) fn known<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> bool {
     flow.parsed.flags & RST == 0
-        && tables.nat(&flow.key(leg), |value| flow.touch(value)) == Some(Found::Mine)
+        && tables.nat(&flow.key(leg), |value| flow.touch(value, leg)) == Some(Found::Mine)
 }
 
 /// The client port towards this task of a flow that exists: known, or rebuilt from the task's
@@ -140,10 +158,10 @@ pub(super) fn find<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> Slo
     let mut attempt = 0;
     while attempt <= ALTERNATIVES {
         key.client_port = flow.client_port(attempt);
-        match look_up(tables, flow, &key) {
+        match look_up(tables, flow, leg, &key) {
             Some(Found::Mine) => return Slot::of(&key),
             Some(Found::Taken) => attempt += 1,
-            None => break,
+            _ => break,
         }
     }
     if flow.parsed.proto != TCP || flow.parsed.kind != Kind::Tcp {
@@ -152,19 +170,28 @@ pub(super) fn find<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> Slo
     rebuild(tables, flow, leg, &mut key)
 }
 
+/// An entry that may be over is removed: the task's sockets tell, as if it had been evicted.
 #[inline(always)]
-fn look_up<T: Tables>(tables: &T, flow: &HomeFlow<'_>, key: &NatKey<V4>) -> Option<Found> {
-    if let Some(found) = tables.nat(key, |value| flow.touch(value)) {
-        if found == Found::Mine && flow.parsed.flags & RST != 0 {
+fn look_up<T: Tables>(
+    tables: &T,
+    flow: &HomeFlow<'_>,
+    leg: &Leg,
+    key: &NatKey<V4>,
+) -> Option<Found> {
+    if let Some(found) = tables.nat(key, |value| flow.touch(value, leg)) {
+        let is_over = found == Found::Closing || found == Found::Former;
+        if is_over || (found == Found::Mine && flow.parsed.flags & RST != 0) {
             tables.nat_remove(key);
         }
-        return Some(found);
+        return (!is_over).then_some(found);
     }
-    let (found, value) = tables.embryo(key, |value| (flow.touch(value), *value))?;
-    if found == Found::Mine && flow.parsed.kind == Kind::Tcp {
-        tables.nat_insert(key, &value);
-    }
-    Some(found)
+    tables.embryo(key, |value| {
+        let found = flow.touch(value, leg);
+        if found == Found::Mine && flow.parsed.kind == Kind::Tcp {
+            tables.nat_insert(key, value);
+        }
+        found
+    })
 }
 
 /// Second chance, first half: the entry is gone, but the task's namespace knows the connection.
@@ -175,7 +202,7 @@ fn rebuild<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg, key: &mut NatK
     let mut attempt = ALTERNATIVES;
     loop {
         key.client_port = flow.client_port(attempt);
-        let others = tables.nat(key, |value| flow.touch(value)) == Some(Found::Taken);
+        let others = tables.nat(key, |value| flow.touch(value, leg)) == Some(Found::Taken);
         if !others && tables.socket(leg, key) != Socket::None {
             tables.nat_insert(key, &flow.value());
             tables.stats(flow.service, |stats| stats.rebuilt += 1);
@@ -196,10 +223,10 @@ pub(super) fn open<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> Slo
     let mut attempt = 0;
     while attempt <= ALTERNATIVES {
         key.client_port = flow.client_port(attempt);
-        match reopen(tables, flow, &key) {
-            Some(Found::Mine) => return Slot::of(&key),
+        match reopen(tables, flow, leg, &key) {
+            Some(Found::Mine | Found::Closing) => return Slot::of(&key),
             Some(Found::Taken) if holder_lives(tables, leg, &key, attempt) => attempt += 1,
-            Some(Found::Taken) => {
+            Some(Found::Taken | Found::Former) => {
                 tables.nat_remove(&key);
                 return begin(tables, flow, &key);
             }
@@ -211,18 +238,23 @@ pub(super) fn open<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> Slo
 
 /// As [`look_up`], but a SYN on a known flow begins it anew and promotes nothing.
 #[inline(always)]
-fn reopen<T: Tables>(tables: &T, flow: &HomeFlow<'_>, key: &NatKey<V4>) -> Option<Found> {
+fn reopen<T: Tables>(
+    tables: &T,
+    flow: &HomeFlow<'_>,
+    leg: &Leg,
+    key: &NatKey<V4>,
+) -> Option<Found> {
     let opens = flow.parsed.flags & SYN != 0;
     let anew = |value: &mut NatValue<V4>| {
-        let found = flow.touch(value);
-        if found == Found::Mine && opens {
+        let found = flow.touch(value, leg);
+        if opens && (found == Found::Mine || found == Found::Closing) {
             value.flags = flow.flags;
         }
         found
     };
     match tables.nat(key, anew) {
         Some(found) => Some(found),
-        None => tables.embryo(key, |value| flow.touch(value)),
+        None => tables.embryo(key, |value| flow.touch(value, leg)),
     }
 }
 
@@ -262,7 +294,14 @@ mod tests {
     }
 
     fn flow(parsed: &Parsed) -> HomeFlow<'_> {
-        HomeFlow { parsed, target_port: WEB_TARGET.to_be_bytes(), entry: 1, service: WEB, flags: 0 }
+        HomeFlow {
+            parsed,
+            target_port: WEB_TARGET.to_be_bytes(),
+            entry: 1,
+            service: WEB,
+            flags: 0,
+            generation: 0,
+        }
     }
 
     fn packet(dialled: V4, flags: u8) -> Parsed {
@@ -320,5 +359,40 @@ mod tests {
         assert!(known(&world, &flow(&packet(NODE, ACK | FIN)), &leg(&world)));
         let value = world.nat.borrow()[&key];
         assert_eq!((value.entry, value.flags), (1, NAT_CLIENT_FIN));
+    }
+
+    #[test]
+    fn what_an_earlier_flow_from_the_same_port_left_is_not_taken_for_the_flow() {
+        let world = world();
+        let (key, ack) = (web_key(CLIENT, TASK_A), packet(NODE, ACK));
+        let closed =
+            NatValue { flags: NAT_CLIENT_FIN, ..nat_value((NODE, WEB_PORT), CLIENT.1, 1, WEB) };
+        world.nat.borrow_mut().insert(key, closed);
+        assert!(!known(&world, &flow(&ack), &leg(&world)));
+        assert_eq!(find(&world, &flow(&ack), &leg(&world)).port(), None);
+        assert!(world.nat.borrow().is_empty());
+        world.nat.borrow_mut().insert(key, closed);
+        world.sockets.borrow_mut().insert(key, Socket::TimeWait);
+        assert!(find(&world, &flow(&ack), &leg(&world)).port().is_some(), "its last segment");
+    }
+
+    #[test]
+    fn what_a_former_task_under_the_address_left_is_nobodys() {
+        let world = world();
+        let key = web_key(CLIENT, TASK_A);
+        let leg = leg(&world);
+        fn next<'a>(parsed: &'a Parsed) -> HomeFlow<'a> {
+            HomeFlow { generation: 1, ..flow(parsed) }
+        }
+        let entry = nat_value((NODE, WEB_PORT), CLIENT.1, 1, WEB);
+        world.nat.borrow_mut().insert(key, entry);
+        let (syn, ack) = (packet(NODE, SYN), packet(NODE, ACK));
+        assert!(!known(&world, &next(&ack), &leg));
+        assert_eq!(find(&world, &next(&ack), &leg).port(), None);
+        world.nat.borrow_mut().insert(key, entry);
+        assert_eq!(open(&world, &next(&syn), &leg).port(), Some(CLIENT.1.to_be_bytes()));
+        assert_eq!(world.embryo.borrow()[&key].generation, 1);
+        assert!(find(&world, &next(&ack), &leg).port().is_some());
+        assert!(known(&world, &next(&ack), &leg));
     }
 }

@@ -317,7 +317,8 @@ pub fn nat_value(dialled: (V4, u16), client_port: u16, entry: u16, service: u16)
         entry,
         service,
         flags: 0,
-        reserved: [0; 3],
+        generation: 0,
+        reserved: [0; 2],
     }
 }
 

@@ -121,6 +121,7 @@ pub(super) const fn leg_element(leg: &LegState) -> Leg {
         task_mac: leg.task_mac,
         host_mac: leg.host_mac,
         mtu: leg.mtu,
-        reserved: [0; 6],
+        generation: 0,
+        reserved: [0; 5],
     }
 }

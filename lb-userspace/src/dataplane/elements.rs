@@ -62,7 +62,11 @@ impl Dataplane {
     /// # Errors
     /// [`MapsError::Range`].
     pub fn set_leg(&mut self, leg: Leg) -> Result<bool, MapsError> {
-        self.maps.legs.set(leg_index(leg.addr).into(), leg).map_err(MapsError::range("LEGS"))
+        let index = leg_index(leg.addr).into();
+        let held = self.maps.legs.get(index).unwrap_or_default();
+        let is_another = held.ifindex != leg.ifindex;
+        let generation = held.generation.wrapping_add(u8::from(is_another));
+        self.maps.legs.set(index, Leg { generation, ..leg }).map_err(MapsError::range("LEGS"))
     }
 
     /// Forgets the gateway leg with address `addr`.
@@ -72,7 +76,9 @@ impl Dataplane {
     pub fn remove_leg(&mut self, addr: V4) -> Result<bool, MapsError> {
         let index = leg_index(addr).into();
         // The first word holds the interface index: without it there is no leg.
-        self.maps.legs.unset(index, Leg::default()).map_err(MapsError::range("LEGS"))
+        let generation = self.maps.legs.get(index).unwrap_or_default().generation;
+        let gone = Leg { generation, ..Leg::default() };
+        self.maps.legs.unset(index, gone).map_err(MapsError::range("LEGS"))
     }
 
     /// All legs that `LEGS` holds.

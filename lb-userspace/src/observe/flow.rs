@@ -109,7 +109,8 @@ pub(super) mod sample {
                 entry: 1,
                 service: 3,
                 flags,
-                reserved: [0; 3],
+                generation: 0,
+                reserved: [0; 2],
             },
             embryo,
         }

@@ -74,8 +74,26 @@ fn reopened_maps_keep_their_contents() {
         first.set_own_addrs(&[[127, 0, 0, 1]].into()).expect("set");
         drop(first);
         let mut second = bed.open().expect("opened again");
-        assert_eq!(second.legs(), [leg]);
+        assert_eq!(second.legs(), [Leg { generation: 1, ..leg }]);
         assert_eq!(second.set_own_addrs(&[[127, 0, 0, 1]].into()).expect("set"), 0);
+    });
+}
+
+#[test]
+fn another_leg_under_an_address_is_of_another_generation() {
+    bed::run(|bed| {
+        let mut dataplane = bed.open().expect("opened");
+        let leg = Leg { ifindex: 7, addr: [10, 231, 0, 9], ..Default::default() };
+        let generation = |dataplane: &Dataplane| dataplane.legs()[0].generation;
+        assert!(dataplane.set_leg(leg).expect("set"));
+        assert!(!dataplane.set_leg(leg).expect("set"), "the same");
+        let first = generation(&dataplane);
+        assert!(dataplane.set_leg(Leg { ifindex: 8, ..leg }).expect("set"));
+        let second = generation(&dataplane);
+        assert!(dataplane.remove_leg(leg.addr).expect("removed"));
+        assert!(dataplane.legs().is_empty());
+        assert!(dataplane.set_leg(Leg { ifindex: 8, ..leg }).expect("set"));
+        assert_eq!([first, second, generation(&dataplane)], [1, 2, 3]);
     });
 }
 

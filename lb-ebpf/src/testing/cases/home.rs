@@ -9,6 +9,7 @@ use lb_common::{
 use super::{Case, Hook::Nic, from_client, wire::forward};
 use crate::{
     headers::{ACK, FIN, RST, SYN},
+    tables::Socket,
     testing::*,
 };
 
@@ -21,6 +22,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
         datagram(&world, on),
         reset_ends(&world, on),
         fin_stays(&world, on),
+        closed_goes_on(&world, on),
         moves_entry(&world, on),
         unknown_service(&world),
         closed(&world, on),
@@ -115,9 +117,25 @@ fn reset_ends(world: &World, on: &Interfaces) -> Case {
 fn fin_stays(world: &World, on: &Interfaces) -> Case {
     let fin = to_web().flags(FIN | ACK);
     let ack = to_web().flags(ACK);
-    Case::new("a client's FIN is noted and the entry stays", &known(world))
+    let mut world = known(world);
+    world.sockets.get_mut().insert(web_key(CLIENT, TASK_A), Socket::Alive);
+    Case::new("a client's FIN is noted, and its flow goes on while the task has its socket", &world)
         .sends(Nic, &fin.bytes(), on.legs[0], &at_a(&fin))
         .sends(Nic, &ack.bytes(), on.legs[0], &at_a(&ack))
+}
+
+/// The client's port is in use again, and the row of the new flow has just become this task's.
+fn closed_goes_on(world: &World, on: &Interfaces) -> Case {
+    let (fin, data) = (to_web().flags(FIN | ACK), to_web().flags(ACK).payload(b"hello"));
+    let mut world = known(world);
+    world.set_rows(WEB, &[row([A, ON_2])]);
+    let out = forward(NODE, NODE_2, row([ON_2]), NODE, &data.bytes());
+    Case::new(
+        "what a closed flow from the same port left does not take the new flow's data",
+        &world,
+    )
+    .sends(Nic, &fin.bytes(), on.legs[0], &at_a(&fin))
+    .sends(Nic, &data.bytes(), on.nic, &out)
 }
 
 fn moves_entry(world: &World, on: &Interfaces) -> Case {
