@@ -24,6 +24,17 @@ pub fn frame<const WORDS: usize, const AT: usize, const BACK: bool>(ctx: &XdpCon
     (unsafe { bpf_redirect(route.generated, 0) }) as u32
 }
 
+/// Makes the next frame, counts it and drops it: what the generator itself costs.
+#[inline(always)]
+pub fn alone(ctx: &XdpContext) -> u32 {
+    let Some(plan) = next_plan() else { return XDP_ABORTED };
+    let number = count(plan);
+    match write::<PLAIN_WORDS, 0, false>(plan, number, ctx.data(), ctx.data_end()) {
+        Some(()) => sink(ctx),
+        None => XDP_ABORTED,
+    }
+}
+
 /// A client's frame.
 #[inline(always)]
 pub fn plain(ctx: &XdpContext) -> u32 {

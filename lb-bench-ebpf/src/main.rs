@@ -97,6 +97,12 @@ mod programs {
         generate::plain(&ctx)
     }
 
+    /// The generator alone.
+    #[xdp]
+    fn generate_alone(ctx: XdpContext) -> u32 {
+        generate::alone(&ctx)
+    }
+
     /// Generator of tunnel frames.
     #[xdp]
     fn generate_tunnel(ctx: XdpContext) -> u32 {

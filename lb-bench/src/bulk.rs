@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     figure::{Figure, Unit},
-    rounds::{self, Measure},
+    noise::Noise,
+    rounds::{self, Measure, Rounds},
     site::{Server, Site, Way},
 };
 
@@ -45,7 +46,7 @@ struct Transfer<'a> {
 ///
 /// # Errors
 /// A way carries nothing; a program is missing.
-pub fn run(rounds: usize, secs: u32, work_ns: &mut Vec<f64>) -> Result<(Vec<Figure>, Vec<String>)> {
+pub fn run(rounds: Rounds<'_>, secs: u32, noise: &mut Noise) -> Result<(Vec<Figure>, Vec<String>)> {
     let site = Site::build(Server::Iperf)?;
     let mut measures: Vec<Box<dyn Measure + '_>> = Vec::new();
     let ways = site.ways().into_iter().filter(|way| !NOT_BULK.contains(&way.id));
@@ -57,8 +58,7 @@ pub fn run(rounds: usize, secs: u32, work_ns: &mut Vec<f64>) -> Result<(Vec<Figu
             }
         }
     }
-    let figures = rounds::interleave("bulk", &mut measures, rounds, work_ns)?;
-    drop(measures);
+    let figures = rounds::interleave("bulk", measures, rounds, noise)?;
     Ok((figures, site.notes.clone()))
 }
 

@@ -1,16 +1,19 @@
 //! `lb-bench [GROUP...]`: measures, prints progress and tables, writes results.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, ValueEnum};
 use lb_bench::{
     bulk, churn,
+    figure::Figure,
+    leftovers,
     machine::Machine,
     noise::{CpuTimes, Noise},
     packet, rate, render,
     report::Report,
     requests,
+    rounds::Rounds,
 };
 
 /// Fewest rounds that a result is made of.
@@ -57,7 +60,7 @@ struct Cli {
     /// Rounds; at least 10
     #[arg(long, value_parser = clap::value_parser!(u16).range(10..))]
     rounds: Option<u16>,
-    /// Of group `packet`, only figures with this in their name
+    /// Only figures with this in their name
     #[arg(long, value_name = "PART", default_value = "", conflicts_with = "results")]
     only: String,
     /// Also write the numbers to this file
@@ -71,6 +74,7 @@ struct Cli {
 fn main() -> Result<()> {
     let cli = Cli::parse();
     ensure!(nix::unistd::geteuid().is_root(), "the bench loads BPF programs, so it needs root");
+    leftovers::sweep().context("cannot remove what an earlier bench left")?;
     let groups = chosen(&cli.groups);
     let report = measure(&cli, &groups)?;
     let names: Vec<_> = groups.iter().map(|group| group.name()).collect();
@@ -98,29 +102,37 @@ fn measure(cli: &Cli, groups: &[Group]) -> Result<Report> {
     let rounds = cli.rounds.map_or(if cli.quick { QUICK_ROUNDS } else { ROUNDS }, usize::from);
     let (mut figures, mut notes, mut noise) = (Vec::new(), Vec::new(), Noise::default());
     let before = CpuTimes::now()?;
-    for group in groups {
-        let found = match group {
-            Group::Packet => {
-                let runs = if cli.quick { 100_000 } else { 300_000 };
-                let effort = packet::Effort { rounds, runs, quick: cli.quick };
-                packet::run(effort, &cli.only, &mut noise.work_ns)
-            }
-            Group::Rate => {
-                let frames = if cli.quick { 100_000 } else { 400_000 };
-                rate::run(rounds, frames, &mut noise.work_ns)
-            }
-            Group::Bulk => bulk::run(rounds, if cli.quick { 1 } else { 3 }, &mut noise.work_ns),
-            Group::Requests => {
-                requests::run(rounds, if cli.quick { 1 } else { 3 }, &mut noise.work_ns)
-            }
-            Group::Churn => churn::run(rounds, cli.quick, &mut noise.work_ns),
-        };
+    for &group in groups {
+        // A thread each: what it does to its CPUs and its namespace ends with it.
+        let run = || run(group, cli, rounds, &mut noise);
+        let found = thread::scope(|scope| scope.spawn(run).join());
+        let found = found.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (group_figures, group_notes) =
             found.with_context(|| format!("group {}", group.name()))?;
         figures.extend(group_figures);
         notes.extend(group_notes);
     }
-    (noise.stolen, noise.others) = CpuTimes::now()?.since(&before);
+    noise.stolen = CpuTimes::now()?.since(&before).stolen;
     let names: Vec<_> = groups.iter().map(|group| group.name()).collect();
     Ok(Report::new((Machine::look(), noise), (rounds, cli.quick), &names, (figures, notes)))
+}
+
+fn run(
+    group: Group,
+    cli: &Cli,
+    count: usize,
+    noise: &mut Noise,
+) -> Result<(Vec<Figure>, Vec<String>)> {
+    let rounds = Rounds { count, only: &cli.only };
+    let secs = if cli.quick { 1 } else { 3 };
+    match group {
+        Group::Packet => {
+            let runs = if cli.quick { 100_000 } else { 300_000 };
+            packet::run(packet::Effort { rounds, runs, quick: cli.quick }, noise)
+        }
+        Group::Rate => rate::run(rounds, if cli.quick { 100_000 } else { 400_000 }, noise),
+        Group::Bulk => bulk::run(rounds, secs, noise),
+        Group::Requests => requests::run(rounds, secs, noise),
+        Group::Churn => churn::run(rounds, (Duration::from_secs(secs.into()), cli.quick), noise),
+    }
 }

@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     figure::{Figure, Unit},
-    noise::CpuTimes,
-    rounds::{self, Measure},
+    noise::{CpuTimes, Noise},
+    rounds::{self, Measure, Rounds},
     site::{Server, Site, Way},
 };
 
 /// Ways between tasks that only bulk is measured by.
-const NOT_REQUESTS: [&str; 3] = ["kernel-route", "kernel-vxlan", "direct-remote"];
+const NOT_REQUESTS: [&str; 4] = ["kernel-route", "kernel-vxlan", "direct-local", "direct-remote"];
 /// Connections at once.
 const CONNECTIONS: u32 = 64;
 
@@ -36,7 +36,7 @@ struct Wrk {
 ///
 /// # Errors
 /// A way carries nothing; a program is missing.
-pub fn run(rounds: usize, secs: u32, work_ns: &mut Vec<f64>) -> Result<(Vec<Figure>, Vec<String>)> {
+pub fn run(rounds: Rounds<'_>, secs: u32, noise: &mut Noise) -> Result<(Vec<Figure>, Vec<String>)> {
     let site = Site::build(Server::Http)?;
     let mut measures: Vec<Box<dyn Measure + '_>> = Vec::new();
     for way in site.ways().into_iter().filter(|way| !NOT_REQUESTS.contains(&way.id)) {
@@ -44,8 +44,7 @@ pub fn run(rounds: usize, secs: u32, work_ns: &mut Vec<f64>) -> Result<(Vec<Figu
             measures.push(Box::new(Requests { site: &site, way: way.clone(), secs, close }));
         }
     }
-    let figures = rounds::interleave("requests", &mut measures, rounds, work_ns)?;
-    drop(measures);
+    let figures = rounds::interleave("requests", measures, rounds, noise)?;
     let mut notes = site.notes.clone();
     notes.push(format!(
         "requests: {CONNECTIONS} connections at once, nginx with one worker; CPU is the whole machine's"

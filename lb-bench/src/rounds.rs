@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, Result};
 
-use crate::{figure::Figure, noise};
+use crate::{figure::Figure, noise::Noise};
 
 /// Something that can be measured again and again.
 pub trait Measure {
@@ -18,22 +18,43 @@ pub trait Measure {
     fn sample(&mut self) -> Result<Vec<f64>>;
 }
 
-/// Measures all, `rounds` times; `work_ns` gets what the fixed work took in each round.
+/// How often to measure what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rounds<'a> {
+    /// How often.
+    pub count: usize,
+    /// Only what has a figure with this in its id.
+    pub only: &'a str,
+}
+
+impl Rounds<'_> {
+    /// Whether a figure is wanted.
+    #[must_use]
+    pub fn want(&self, id: &str) -> bool {
+        id.contains(self.only)
+    }
+}
+
+/// Measures all that is wanted round by round, and listens before each round.
 ///
 /// # Errors
 /// The first that one of them returns, with its name.
 pub fn interleave(
     group: &str,
-    measures: &mut [Box<dyn Measure + '_>],
-    rounds: usize,
-    work_ns: &mut Vec<f64>,
+    mut measures: Vec<Box<dyn Measure + '_>>,
+    rounds: Rounds<'_>,
+    noise: &mut Noise,
 ) -> Result<Vec<Figure>> {
+    measures.retain(|measure| measure.figures().iter().any(|figure| rounds.want(&figure.id)));
     let mut figures: Vec<Vec<Figure>> = measures.iter().map(|measure| measure.figures()).collect();
-    for round in 1..=rounds {
-        work_ns.push(noise::work_ns()?);
+    if measures.is_empty() {
+        return Ok(Vec::new());
+    }
+    for round in 1..=rounds.count {
+        noise.listen()?;
         for (measure, figures) in measures.iter_mut().zip(&mut figures) {
             let name = figures.first().map_or_else(String::new, |figure| figure.id.clone());
-            progress(&format!("{group}: round {round} of {rounds}, {name}"));
+            progress(&format!("{group}: round {round} of {}, {name}", rounds.count));
             let values = measure.sample().with_context(|| format!("measuring {name}"))?;
             for (figure, value) in figures.iter_mut().zip(values) {
                 figure.samples.push(value);
@@ -78,9 +99,13 @@ mod tests {
     fn everything_once_a_round() {
         let order = Rc::new(RefCell::new(String::new()));
         let measure = |name| Box::new(Counting(name, Rc::clone(&order))) as Box<dyn Measure>;
-        let (mut measures, mut work) = ([measure("a"), measure("b")], Vec::new());
-        let figures = interleave("test", &mut measures, 3, &mut work).expect("figures");
+        let measures = || vec![measure("a"), measure("b")];
+        let (mut rounds, mut noise) = (Rounds { count: 3, only: "" }, Noise::default());
+        let figures = interleave("test", measures(), rounds, &mut noise).expect("figures");
         assert_eq!(*order.borrow(), "ababab");
-        assert_eq!((figures[1].samples.as_slice(), work.len()), (&[2.0, 4.0, 6.0][..], 3));
+        assert_eq!((figures[1].samples.as_slice(), noise.others.len()), (&[2.0, 4.0, 6.0][..], 3));
+        rounds.only = "b";
+        let figures = interleave("test", measures(), rounds, &mut noise).expect("figures");
+        assert_eq!((figures.len(), figures[0].id.as_str()), (1, "b"));
     }
 }

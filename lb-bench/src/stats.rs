@@ -37,6 +37,7 @@ pub fn spread(values: &[f64]) -> f64 {
     let ordered = sorted(values);
     let at = |part: usize| ordered.get(ordered.len() * part / 4).copied();
     match (at(1), at(3)) {
+        (Some(low), Some(high)) if low == high => 0.0,
         (Some(low), Some(high)) => (high - low) / 2.0 / median(values).abs(),
         _ => f64::NAN,
     }
@@ -83,6 +84,7 @@ mod tests {
     fn one_outlier_does_not_spread() {
         let quiet = [10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 90.0];
         assert_eq!(spread(&quiet), 0.0);
+        assert_eq!(spread(&[0.0, 0.0]), 0.0, "of nothing, nothing");
         assert_eq!(spread(&[8.0, 8.0, 10.0, 10.0, 10.0, 12.0, 12.0, 12.0]), 0.1);
     }
 

@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Fewer and shorter rounds, for a first look; no results are kept
     #[arg(long)]
     quick: bool,
+    /// Only figures with this in their name; no results are kept
+    #[arg(long, value_name = "PART")]
+    only: Option<String>,
     /// Also write the numbers to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -38,7 +41,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     bench.args(&args.groups);
     if args.quick {
         bench.arg("--quick");
-    } else {
+    }
+    if let Some(part) = &args.only {
+        bench.arg("--only").arg(part);
+    }
+    if !args.quick && args.only.is_none() {
         bench.arg("--results").arg(workspace().join(RESULTS));
     }
     if let Some(file) = &args.json {

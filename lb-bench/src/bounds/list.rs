@@ -43,13 +43,17 @@ fn packet() -> Vec<Bound> {
         Bound::at_most("packet/vip/out-remote/1", times(1.25, NAT_TUNNEL_1)),
         Bound::at_most("packet/vip/in-local/1", times(1.25, NAT_1)),
         Bound::at_most("packet/vip/in-local/131k", times(1.25, NAT_131K)),
+        Bound::at_most("packet/docker/vip-out/1", times(1.25, NAT_1)),
+        Bound::at_most("packet/docker/vip-out/131k", times(1.25, NAT_131K)),
+        Bound::at_most("packet/docker/vip-in/1", times(1.25, NAT_1)),
+        Bound::at_most("packet/docker/vip-in/131k", times(1.25, NAT_131K)),
         Bound::at_most("packet/unpack/1", value(60.0)),
         Bound::at_most("packet/unpack/131k", value(60.0)),
     ]
 }
 
 fn rate() -> Vec<Bound> {
-    vec![Bound::at_least("rate/entry", times(0.9, "rate/swap"))]
+    vec![Bound::at_least("rate/net/entry", times(0.9, "rate/net/swap"))]
 }
 
 fn bulk() -> Vec<Bound> {
@@ -93,6 +97,8 @@ fn churn() -> Vec<Bound> {
         Bound::at_most("churn/change", value(20.0)),
         Bound::at_most("churn/load", value(5000.0)),
         Bound::at_most("churn/lost", value(0.0)),
+        Bound::at_most("churn/flood-lost", value(0.0)),
+        Bound::at_most("churn/flood-p99", times(2.0, "churn/calm-p99")),
         Bound::at_most("churn/agent-memory", value(100.0)),
         Bound::at_most("churn/rows-memory", value(100.0)),
         Bound::at_most("churn/home-flow-bytes", value(110.0)),

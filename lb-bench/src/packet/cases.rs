@@ -3,9 +3,9 @@
 use lb_ebpf::headers::{ACK, SYN};
 
 use super::{
+    cluster::{self, Kind},
     frames::{self, Template},
     stage::Stage,
-    world,
 };
 use crate::object::Hook;
 
@@ -15,6 +15,10 @@ const XDP_TX: u32 = 3;
 const XDP_REDIRECT: u32 = 4;
 /// `TCX_REDIRECT`.
 const TCX_REDIRECT: u32 = 7;
+/// `TCX_NEXT`: -1.
+const TCX_NEXT: u32 = u32::MAX;
+/// The program that most paths are in.
+const XDP_NODE: Target = Target::Production(Kind::Standalone, "xdp_node");
 
 /// Flow counts by the names that figures have.
 const ONE: (&str, u64) = ("1", 1);
@@ -25,10 +29,20 @@ const LOTS: (&str, u64) = ("1M", 1 << 20);
 /// A measured program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// Of the production object.
-    Production(&'static str),
+    /// Of the production object, as it is loaded for nodes of this kind.
+    Production(Kind, &'static str),
     /// Of the measuring object.
     Floor(&'static str),
+}
+
+impl Target {
+    /// Where a production program is attached.
+    pub(super) fn hook(self) -> Hook {
+        match self {
+            Self::Production(_, "xdp_node") => Hook::Xdp,
+            Self::Production(..) | Self::Floor(_) => Hook::Tc,
+        }
+    }
 }
 
 /// Where a frame comes in.
@@ -56,7 +70,7 @@ pub(super) struct Case {
     /// Number of the first frame.
     pub(super) first: u64,
     /// Frames that go before in each round, so that the flows are known.
-    pub(super) before: Vec<(At, &'static str, Template)>,
+    pub(super) before: Vec<(At, Target, Template)>,
 }
 
 impl Case {
@@ -87,14 +101,15 @@ pub(super) fn driver(hook: Hook, template: &Template) -> &'static str {
 
 /// All of them.
 pub(super) fn all(stage: &Stage) -> Vec<Case> {
-    [floors(), passing(), entry(), sizes(stage), home(), replies(), vips()].concat()
+    [floors(), passing(), entry(), sizes(stage), home(), replies(), vips(), beside_docker()]
+        .concat()
 }
 
 fn xdp(id: &str, title: &str, template: Template, ends: (u32, i32)) -> Case {
     Case {
         id: format!("packet/{id}"),
         title: title.to_owned(),
-        target: Target::Production("xdp_node"),
+        target: XDP_NODE,
         hook: Hook::Xdp,
         at: At::Nic,
         template,
@@ -107,7 +122,7 @@ fn xdp(id: &str, title: &str, template: Template, ends: (u32, i32)) -> Case {
 }
 
 fn tc(id: &str, title: &str, program: &'static str, template: Template, ends: (u32, i32)) -> Case {
-    let target = Target::Production(program);
+    let target = Target::Production(Kind::Standalone, program);
     Case { target, hook: Hook::Tc, at: At::Leg, ..xdp(id, title, template, ends) }
 }
 
@@ -124,7 +139,7 @@ fn over(case: &Case, flows: &[(&str, u64)]) -> Vec<Case> {
 
 fn floors() -> Vec<Case> {
     let floor = |case: Case, program| Case { target: Target::Floor(program), ..case };
-    let ack = frames::ack(world::ENTRY);
+    let ack = frames::ack(cluster::ENTRY);
     let stateless = xdp("floor/stateless", "least entry, stateless", ack.clone(), (XDP_TX, 50));
     let lru = xdp("floor/lru", "least entry with an LRU", ack, (XDP_TX, 50));
     let nat = tc("floor/tcx-nat", "least NAT in tcx", "", frames::answer(), (TCX_REDIRECT, 0));
@@ -143,24 +158,25 @@ fn floors() -> Vec<Case> {
 fn passing() -> Vec<Case> {
     let pass = (XDP_PASS, 0);
     vec![
-        xdp("pass/unpublished", "a port of nobody", frames::ack(world::UNPUBLISHED), pass),
+        xdp("pass/unpublished", "a port of nobody", frames::ack(cluster::UNPUBLISHED), pass),
         xdp("pass/foreign", "to another host", frames::foreign(), pass),
     ]
 }
 
 fn entry() -> Vec<Case> {
     let away = (XDP_REDIRECT, 50);
-    let before = |template| vec![(At::Nic, "xdp_node", template)];
-    let tcp = xdp("entry/tcp", "entry, established", frames::ack(world::ENTRY), away);
-    let syn = xdp("entry/syn", "entry, SYN", frames::syn(world::ENTRY), away);
-    let udp = xdp("entry/udp", "entry, UDP, known flow", frames::datagram(world::ENTRY_UDP), away);
-    let rr = xdp("entry/rr", "entry, rr, known flow", frames::ack(world::ENTRY_RR), away);
+    let before = |template| vec![(At::Nic, XDP_NODE, template)];
+    let tcp = xdp("entry/tcp", "entry, established", frames::ack(cluster::ENTRY), away);
+    let syn = xdp("entry/syn", "entry, SYN", frames::syn(cluster::ENTRY), away);
+    let udp =
+        xdp("entry/udp", "entry, UDP, known flow", frames::datagram(cluster::ENTRY_UDP), away);
+    let rr = xdp("entry/rr", "entry, rr, known flow", frames::ack(cluster::ENTRY_RR), away);
     let udp = Case { before: before(udp.template.clone()), ..udp };
-    let rr = Case { before: before(frames::syn(world::ENTRY_RR)), ..rr };
+    let rr = Case { before: before(frames::syn(cluster::ENTRY_RR)), ..rr };
     [
         over(&tcp, &[ONE, FEW, SOME, LOTS]),
         over(&syn, &[ONE, SOME]),
-        over(&udp, &[ONE, FEW]),
+        over(&udp, &[ONE, FEW, SOME]),
         over(&rr, &[ONE, FEW, SOME]),
     ]
     .concat()
@@ -176,11 +192,12 @@ fn sizes(stage: &Stage) -> Vec<Case> {
     let services = |name: &str, count: u16| {
         let each = stage.size.backends;
         let title = format!("entry, {name} services with {each} backends each");
-        let case = xdp(&format!("entry/services-{name}"), &title, frames::ack(world::MANY), away);
+        let case = xdp(&format!("entry/services-{name}"), &title, frames::ack(cluster::MANY), away);
         let count = u32::from(count);
         over(&Case { services: count, ..case }, &[SOME])
     };
-    let mut cases = [backends(100, world::ENTRY_100), backends(5000, world::ENTRY_5000)].concat();
+    let mut cases =
+        [backends(100, cluster::ENTRY_100), backends(5000, cluster::ENTRY_5000)].concat();
     if stage.size.services >= 1000 {
         cases.extend(services("1k", 1000));
     }
@@ -192,7 +209,7 @@ fn sizes(stage: &Stage) -> Vec<Case> {
 
 fn home() -> Vec<Case> {
     let deliver = (XDP_REDIRECT, -50);
-    let opening = |syn, ack| vec![(At::Nic, "xdp_node", syn), (At::Nic, "xdp_node", ack)];
+    let opening = |syn, ack| vec![(At::Nic, XDP_NODE, syn), (At::Nic, XDP_NODE, ack)];
     let known = opening(frames::forwarded(SYN), frames::forwarded(ACK));
     let home = xdp("home", "home, established", frames::forwarded(ACK), deliver);
     let syn = xdp("home-syn", "home, SYN of a known flow", frames::forwarded(SYN), deliver);
@@ -201,27 +218,30 @@ fn home() -> Vec<Case> {
         xdp("home-flood", "home, SYN of a new flow each time", frames::forwarded(SYN), deliver);
     let flood = Case { first: 1 << 20, ..flood };
     let udp = xdp("home-udp", "home, UDP, known flow", frames::forwarded_datagram(), deliver);
-    let local = frames::ack(world::HOME_ENTRY);
+    let local = frames::ack(cluster::HOME_ENTRY);
     let both = xdp("home-entry", "entry and home at once", local.clone(), (XDP_REDIRECT, 0));
     [
         over(&Case { before: known.clone(), ..home }, &[ONE, FEW, SOME]),
         over(&Case { before: known, ..syn }, &[ONE]),
         over(&flood, &[("16M", 1 << 24)]),
-        over(&Case { before: vec![(At::Nic, "xdp_node", udp.template.clone())], ..udp }, &[ONE]),
-        over(&Case { before: opening(frames::syn(world::HOME_ENTRY), local), ..both }, &[ONE, FEW]),
+        over(&Case { before: vec![(At::Nic, XDP_NODE, udp.template.clone())], ..udp }, &[ONE]),
+        over(
+            &Case { before: opening(frames::syn(cluster::HOME_ENTRY), local), ..both },
+            &[ONE, FEW],
+        ),
     ]
     .concat()
 }
 
 fn replies() -> Vec<Case> {
-    let opening = |syn, ack| vec![(At::Nic, "xdp_node", syn), (At::Nic, "xdp_node", ack)];
+    let opening = |syn, ack| vec![(At::Nic, XDP_NODE, syn), (At::Nic, XDP_NODE, ack)];
     let tunnel =
         tc("reply/tunnel", "reply into the tunnel", "tc_leg", frames::answer(), (TCX_REDIRECT, 50));
     let known = opening(frames::forwarded(SYN), frames::forwarded(ACK));
     let unpack = xdp(
         "unpack",
         "entry, a reply out of the tunnel",
-        frames::reply_in_tunnel(world::ENTRY),
+        frames::reply_in_tunnel(cluster::ENTRY),
         (XDP_REDIRECT, -50),
     );
     [over(&Case { before: known, ..tunnel }, &[ONE, SOME]), over(&unpack, &[ONE, SOME])].concat()
@@ -229,7 +249,7 @@ fn replies() -> Vec<Case> {
 
 fn vips() -> Vec<Case> {
     let out = |at, case: Case, syn| {
-        let before = vec![(At::Client, "tc_overlay", syn)];
+        let before = vec![(At::Client, Target::Production(Kind::Standalone, "tc_overlay"), syn)];
         Case { at, before, ..case }
     };
     let redirect = |by| (TCX_REDIRECT, by);
@@ -290,4 +310,39 @@ fn vips() -> Vec<Case> {
     all.extend(over(&Case { at: At::Client, ..encap }, &[ONE]));
     all.extend(over(&Case { at: At::Nic, ..decap }, &[ONE]));
     all
+}
+
+/// What a Docker Engine on the node makes different.
+fn beside_docker() -> Vec<Case> {
+    let program = |name| Target::Production(Kind::BesideDocker, name);
+    let (out, back) = (frames::to_vip_there(ACK), frames::from_vip_there_bridged());
+    let vip = |id, title, name, template| Case {
+        target: program(name),
+        at: At::Client,
+        before: vec![(At::Client, program("tc_vip_out"), frames::to_vip_there(SYN))],
+        ..tc(id, title, name, template, (TCX_NEXT, 0))
+    };
+    let entry = xdp(
+        "docker/entry",
+        "beside Docker: entry",
+        frames::ack(cluster::ENTRY),
+        (XDP_REDIRECT, 50),
+    );
+    let pass = xdp(
+        "docker/pass",
+        "beside Docker: a port of nobody",
+        frames::ack(cluster::UNPUBLISHED),
+        (XDP_PASS, 0),
+    );
+    let on_node = |case: Case| Case { target: program("xdp_node"), ..case };
+    [
+        over(&on_node(entry), &[ONE]),
+        vec![on_node(pass)],
+        over(&vip("docker/vip-out", "beside Docker: to a VIP", "tc_vip_out", out), &[ONE, SOME]),
+        over(
+            &vip("docker/vip-in", "beside Docker: answer of a VIP's task", "tc_vip_in", back),
+            &[ONE, SOME],
+        ),
+    ]
+    .concat()
 }

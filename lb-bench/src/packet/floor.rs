@@ -9,9 +9,9 @@ use lb_bench_ebpf::plan::{FIRST_PORT, PORT_BITS, RING_LEN};
 use lb_common::{addr::V4, port::TCP};
 
 use super::{
+    cluster::{ENTRY, TARGET, TASK},
     frames::CLIENT,
     place::{NIC_MAC, NODE, PEERS, ROUTER_MAC},
-    world::{ENTRY, TARGET, TASK},
 };
 use crate::object::Measuring;
 

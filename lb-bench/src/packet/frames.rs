@@ -13,10 +13,10 @@ use lb_ebpf::{
 };
 
 use super::{
-    place::{NIC_MAC, NODE, PEERS, ROUTER_MAC},
-    world::{
+    cluster::{
         BACKEND_HERE, BACKEND_THERE, HOME, ME, OTHER_THERE, TARGET, TASK, VIP_HERE, VIP_THERE, VNI,
     },
+    place::{NIC_MAC, NODE, PEERS, ROUTER_MAC},
 };
 
 /// The first client.
@@ -205,8 +205,18 @@ pub fn to_task_there() -> Template {
 /// The answer of the task here.
 #[must_use]
 pub fn from_vip_here() -> Template {
-    let frame = Frame::tcp((BACKEND_HERE, TARGET), (ME, FIRST_PORT)).flags(ACK).payload(&PAYLOAD);
-    let frame = frame.between(mac_of(ME), mac_of(BACKEND_HERE));
+    answering(BACKEND_HERE)
+}
+
+/// The answer of the task on another node, as Docker's bridge hands it to the client.
+#[must_use]
+pub fn from_vip_there_bridged() -> Template {
+    answering(BACKEND_THERE)
+}
+
+fn answering(from: V4) -> Template {
+    let frame = Frame::tcp((from, TARGET), (ME, FIRST_PORT)).flags(ACK).payload(&PAYLOAD);
+    let frame = frame.between(mac_of(ME), mac_of(from));
     Template { back: true, by_addr: false, ..plain(&frame) }
 }
 

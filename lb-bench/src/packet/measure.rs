@@ -132,14 +132,14 @@ fn single(stage: &Stage, case: &Case, frames: (&[u8], &[u8]), calls: u32) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::frames;
+    use crate::packet::{cluster::Kind, frames};
 
     #[test]
     fn what_is_subtracted_was_measured_with_the_same_frames() {
         let case = |id: &str, flows| Case {
             id: format!("packet/{id}"),
             title: String::new(),
-            target: Target::Production("xdp_node"),
+            target: Target::Production(Kind::Standalone, "xdp_node"),
             hook: crate::object::Hook::Xdp,
             at: crate::packet::cases::At::Nic,
             template: frames::ack(80),

@@ -1,23 +1,20 @@
 //! Everything that cases share: the namespace, the loaded data plane, the loaded measuring programs,
 //! and single passes of frames.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use aya::{
-    maps::{Map, MapData, PerCpuArray},
-    programs::ProgramFd,
-};
+use aya::programs::ProgramFd;
 use lb_bench_ebpf::plan::Plan;
-use lb_common::drops::Reason;
 
 use super::{
     Effort,
     cases::{At, Target, driver},
+    cluster::{Kind, Size},
     floor,
     frames::Template,
     place::Place,
-    world::{Size, World},
+    world::World,
 };
 use crate::{
     machine,
@@ -34,6 +31,16 @@ const SIZES: [Size; 3] = [
 ];
 /// Size for a quick look.
 const QUICK: [Size; 1] = [SIZES[2]];
+/// Programs that are measured.
+const PROGRAMS: [(Kind, &str); 7] = [
+    (Kind::Standalone, "xdp_node"),
+    (Kind::Standalone, "tc_leg"),
+    (Kind::Standalone, "tc_overlay"),
+    (Kind::Standalone, "tc_arrive"),
+    (Kind::BesideDocker, "xdp_node"),
+    (Kind::BesideDocker, "tc_vip_out"),
+    (Kind::BesideDocker, "tc_vip_in"),
+];
 
 /// What cases run on.
 #[derive(Debug)]
@@ -43,12 +50,11 @@ pub struct Stage {
     /// What is to be said about the run.
     pub notes: Vec<String>,
     measuring: Measuring,
-    programs: BTreeMap<&'static str, ProgramFd>,
+    programs: BTreeMap<(Kind, &'static str), ProgramFd>,
     targets: BTreeMap<Hook, Target>,
-    drops: PathBuf,
     place: Place,
     // Last: its programs are called by tail calls of the others.
-    _world: World,
+    worlds: [World; 2],
 }
 
 impl Stage {
@@ -56,27 +62,29 @@ impl Stage {
     ///
     /// # Errors
     /// Not root, or the kernel refuses something.
-    pub fn build(effort: Effort) -> Result<Self> {
+    pub fn build(effort: Effort<'_>) -> Result<Self> {
         machine::pin_to_last_cpu()?;
         let place = Place::make()?;
-        let mut world = World::load(place)?;
+        let mut world = World::load(place, Kind::Standalone)?;
+        let mut docker = World::load(place, Kind::BesideDocker)?;
         let mut measuring = Measuring::load()?;
         floor::fill(&mut measuring, 1 << 17)?;
         let mut notes = Vec::new();
         let size = apply(&mut world, effort.quick, &mut notes)?;
-        let dataplane = world.dataplane()?;
+        docker.apply(Size { services: 0, backends: 0 })?;
         let mut programs = BTreeMap::new();
-        for name in ["xdp_node", "tc_leg", "tc_overlay", "tc_arrive"] {
-            let program = dataplane.program(name).with_context(|| format!("no program {name}"))?;
+        for (kind, name) in PROGRAMS {
+            let world = if kind == Kind::Standalone { &mut world } else { &mut docker };
+            let program = world.dataplane()?.program(name);
+            let program = program.with_context(|| format!("no program {name}"))?;
             let (translated, compiled) = program_size(program)?;
             notes.push(format!(
-                "{name}: {translated} instructions, {compiled} bytes of machine code"
+                "{name} ({kind:?}): {translated} instructions, {compiled} bytes of machine code"
             ));
-            programs.insert(name, program.fd()?.try_clone()?);
+            programs.insert((kind, name), program.fd()?.try_clone()?);
         }
-        let drops = dataplane.pins().map("DROPS");
-        let targets = BTreeMap::new();
-        Ok(Self { size, notes, measuring, programs, targets, drops, place, _world: world })
+        let (targets, worlds) = (BTreeMap::new(), [world, docker]);
+        Ok(Self { size, notes, measuring, programs, targets, place, worlds })
     }
 
     pub(super) fn context(&self, hook: Hook, at: At, length: usize) -> Vec<u8> {
@@ -95,9 +103,9 @@ impl Stage {
             return Ok(());
         }
         let fd = match target {
-            Target::Production(name) => self
+            Target::Production(kind, name) => self
                 .programs
-                .get(name)
+                .get(&(kind, name))
                 .with_context(|| format!("no program {name}"))?
                 .try_clone()?,
             Target::Floor(name) => self.measuring.fd(name)?,
@@ -108,17 +116,13 @@ impl Stage {
     }
 
     /// Opens flows: passes of frames of each of these kinds over some flows, then over the next.
-    pub(super) fn open(
-        &mut self,
-        before: &[(At, &'static str, Template)],
-        flows: u64,
-    ) -> Result<()> {
+    pub(super) fn open(&mut self, before: &[(At, Target, Template)], flows: u64) -> Result<()> {
         // Twice: an LRU map that is full gives up one in some thousand of its newest entries, too.
         let starts = || (0..flows).step_by(CHUNK as usize);
         for start in starts().chain(starts()) {
             for (at, program, template) in before {
-                let hook = if *program == "xdp_node" { Hook::Xdp } else { Hook::Tc };
-                self.aim(hook, Target::Production(program))?;
+                let hook = program.hook();
+                self.aim(hook, *program)?;
                 self.measuring.set_plan(&Plan { next: start, ..template.plan(1 << 20, 1) })?;
                 let context = self.context(hook, *at, template.frame.len());
                 let count = flows.min(CHUNK) as u32;
@@ -143,13 +147,20 @@ impl Stage {
         self.measuring.run(driver, frame, context, repeat)
     }
 
-    /// Packets that the data plane has dropped so far, by reason.
+    /// The data plane of a node without Docker.
+    pub(super) fn standalone(&mut self) -> &mut World {
+        &mut self.worlds[0]
+    }
+
+    /// Packets that the data planes have dropped so far, by reason.
     pub(super) fn drops(&self) -> Result<BTreeMap<&'static str, u64>> {
-        let map = Map::from_map_data(MapData::from_pin(&self.drops)?)?;
-        let map: PerCpuArray<MapData, u64> = map.try_into()?;
-        let count =
-            |&reason: &Reason| Ok((reason.slug(), map.get(&(reason as u32), 0)?.iter().sum()));
-        Reason::ALL.iter().map(count).collect()
+        let mut drops = BTreeMap::new();
+        for world in &self.worlds {
+            for (reason, count) in world.drops()? {
+                *drops.entry(reason).or_default() += count;
+            }
+        }
+        Ok(drops)
     }
 
     /// Fails where something was dropped since `before`: then it was not the path that was measured.

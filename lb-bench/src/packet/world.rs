@@ -1,83 +1,35 @@
-//! The cluster that the measured node is in, and the production data plane that holds it: loaded, filled
-//! and addressed by the same code as the agent's.
+//! The production data plane of the measured node: loaded, filled and addressed by the same code as the
+//! agent's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
     path::PathBuf,
-    process,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
+use aya::maps::{Map, MapData, PerCpuArray};
 use lb_common::{
     addr::{V4, mac_of},
-    endpoint::OverlayLeg,
+    drops::Reason,
+    endpoint::{EndpointKey, OverlayLeg},
     leg::Leg,
     wire,
 };
 use lb_userspace::{
     compile::{LocalLegs, MapContents, Previous, compile},
     dataplane::{Dataplane, Globals, Object, PeerHop, detach},
-    model::{
-        Cluster, DesiredState, Dns, EndpointMode, Netns, Network, NetworkSubnet, Node, Protocol,
-        Publish, PublishMode, Reach, ReturnMode, Scheduler, Service, Shape, Subnet, Task,
-    },
+    model::DesiredState,
 };
 
-use super::place::{GATEWAY, NIC_MAC, NODE, PEERS, Place, ROUTER_MAC};
-
-/// Published ports of the services, whose tasks are elsewhere unless it says otherwise.
-pub const ENTRY: u16 = 80;
-/// 100 tasks.
-pub const ENTRY_100: u16 = 81;
-/// 5 000 tasks.
-pub const ENTRY_5000: u16 = 82;
-/// Round robin.
-pub const ENTRY_RR: u16 = 83;
-/// UDP.
-pub const ENTRY_UDP: u16 = 53;
-/// One task, here; TCP and UDP.
-pub const HOME: u16 = 84;
-/// The same for flows that come in at this node.
-pub const HOME_ENTRY: u16 = 85;
-/// First of the ports of many services.
-pub const MANY: u16 = 10_000;
-/// Nobody's port.
-pub const UNPUBLISHED: u16 = 22;
-/// What tasks listen on.
-pub const TARGET: u16 = 8080;
-
-/// The task here, on its gateway leg.
-pub const TASK: V4 = [10, 231, 0, 2];
-/// VNI of the network.
-pub const VNI: u32 = 4096;
-/// A task here that dials.
-pub const ME: V4 = [10, 0, 9, 2];
-/// A backend here.
-pub const BACKEND_HERE: V4 = [10, 0, 9, 3];
-/// A backend on the first peer.
-pub const BACKEND_THERE: V4 = [10, 0, 9, 4];
-/// A task on the first peer without a virtual IP.
-pub const OTHER_THERE: V4 = [10, 0, 9, 5];
-/// Virtual IP of [`BACKEND_HERE`].
-pub const VIP_HERE: V4 = [10, 0, 9, 100];
-/// Virtual IP of [`BACKEND_THERE`].
-pub const VIP_THERE: V4 = [10, 0, 9, 101];
-
-/// Largest packet on a leg.
-const LEG_MTU: u16 = 1500 - wire::TUNNEL_OVERHEAD;
-const NETWORK: &str = "front";
-const NODES: [&str; 3] = ["n1", "n2", "n3"];
-
-/// How many services there are, and how many tasks each of the many has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Services.
-    pub services: u16,
-    /// Tasks of each.
-    pub backends: u16,
-}
+use super::{
+    cluster::{
+        BACKEND_HERE, HASH_KEY, INGRESS_ADDR, INGRESS_VNI, Kind, LEG_MTU, ME, NETWORK, NODES, Size,
+        TASK, VNI, desired,
+    },
+    place::{GATEWAY, NIC_MAC, NODE, Place, ROUTER_MAC},
+};
+use crate::leftovers::new_pin_root;
 
 /// The production data plane of the node; gone when this is dropped.
 #[derive(Debug)]
@@ -87,6 +39,7 @@ pub struct World {
     pin_root: PathBuf,
     previous: Previous,
     place: Place,
+    kind: Kind,
 }
 
 impl World {
@@ -94,8 +47,9 @@ impl World {
     ///
     /// # Errors
     /// The kernel refuses, or bpffs cannot be mounted.
-    pub fn load(place: Place) -> Result<Self> {
-        let pin_root = PathBuf::from(format!("/sys/fs/bpf/lb-bench-{}", process::id()));
+    pub fn load(place: Place, kind: Kind) -> Result<Self> {
+        let pin_root = new_pin_root();
+        let docker = kind == Kind::BesideDocker;
         let globals = Globals {
             node_addr: NODE,
             vxlan_port: wire::VXLAN_PORT,
@@ -103,15 +57,20 @@ impl World {
             hash_key: HASH_KEY,
             gateway_addr: GATEWAY,
             gateway_mask: [255, 255, 0, 0],
-            beside_docker: 0,
-            ingress_vni: 0,
-            ingress_addr: [0; 4],
+            beside_docker: docker.into(),
+            ingress_vni: if docker { INGRESS_VNI } else { 0 },
+            ingress_addr: if docker { INGRESS_ADDR } else { [0; 4] },
             netns_cookie: 1,
         };
         let dataplane = Dataplane::open(&pin_root, &Object::Embedded, &globals)
             .context("cannot load the production object")?;
-        let mut world =
-            Self { dataplane: Some(dataplane), pin_root, previous: Previous::default(), place };
+        let mut world = Self {
+            dataplane: Some(dataplane),
+            pin_root,
+            previous: Previous::default(),
+            place,
+            kind,
+        };
         world.node()?;
         Ok(world)
     }
@@ -122,6 +81,19 @@ impl World {
     /// None while the world is there.
     pub fn dataplane(&mut self) -> Result<&mut Dataplane> {
         self.dataplane.as_mut().context("the data plane is gone")
+    }
+
+    /// Packets that it has dropped so far, by reason.
+    ///
+    /// # Errors
+    /// Its counters cannot be read.
+    pub fn drops(&self) -> Result<BTreeMap<&'static str, u64>> {
+        let dataplane = self.dataplane.as_ref().context("the data plane is gone")?;
+        let map = Map::from_map_data(MapData::from_pin(dataplane.pins().map("DROPS"))?)?;
+        let map: PerCpuArray<MapData, u64> = map.try_into()?;
+        let count =
+            |&reason: &Reason| Ok((reason.slug(), map.get(&(reason as u32), 0)?.iter().sum()));
+        Reason::ALL.iter().map(count).collect()
     }
 
     /// What follows from the host.
@@ -148,7 +120,7 @@ impl World {
     /// # Errors
     /// It has more of something than the maps have room for.
     pub fn apply(&mut self, size: Size) -> Result<(Duration, Duration)> {
-        self.hold(&desired(size))
+        self.hold(&desired(size, self.kind))
     }
 
     /// The same where the first task of one of the many services drains, a change of one task.
@@ -156,7 +128,7 @@ impl World {
     /// # Errors
     /// As [`World::apply`].
     pub fn apply_drained(&mut self, size: Size, service: u16) -> Result<(Duration, Duration)> {
-        let mut desired = desired(size);
+        let mut desired = desired(size, self.kind);
         let name = format!("many-{service}");
         let named = desired.services.iter_mut().filter(|service| service.name == name);
         named.filter_map(|service| service.tasks.first_mut()).for_each(|task| task.weight = 0);
@@ -174,11 +146,11 @@ impl World {
                 (("here.1".to_owned(), NETWORK.to_owned()), self.place.overlay[1]),
             ]),
         };
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let contents = compile(desired, NODES[0], &legs, &BTreeSet::new(), &self.previous)?;
         let compiled = start.elapsed();
         let overlay = overlay_legs(&contents, self.place);
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         self.dataplane()?.set_overlay_legs(&overlay)?;
         self.dataplane()?.apply(&contents)?;
         let applied = start.elapsed();
@@ -202,12 +174,9 @@ impl Drop for World {
     }
 }
 
-/// Any key; the same in each run, so that flows fall on the same rows.
-const HASH_KEY: u64 = 0x5eed_0fbe_7c4a_11ed;
-
 fn overlay_legs(contents: &MapContents, place: Place) -> Vec<OverlayLeg> {
     let service = |addr: V4| {
-        let key = lb_common::endpoint::EndpointKey { vni: VNI, addr };
+        let key = EndpointKey { vni: VNI, addr };
         contents.endpoints.get(&key).map_or(0, |entry| entry.endpoint.service)
     };
     let leg = |addr: V4, ifindex| OverlayLeg {
@@ -222,121 +191,6 @@ fn overlay_legs(contents: &MapContents, place: Place) -> Vec<OverlayLeg> {
     vec![leg(ME, place.overlay[0]), leg(BACKEND_HERE, place.overlay[1])]
 }
 
-fn desired(size: Size) -> DesiredState {
-    let addresses = [NODE, PEERS[0], PEERS[1]];
-    let node = |(name, address): (&str, V4)| Node {
-        name: name.to_owned(),
-        address: address.into(),
-        interfaces: Vec::new(),
-        reach: Reach::Mesh,
-    };
-    let cluster = Cluster {
-        vxlan_port: wire::VXLAN_PORT,
-        mesh_vni: wire::MESH_VNI,
-        hash_key: HASH_KEY,
-        gateway: Subnet { addr: Ipv4Addr::new(10, 231, 0, 0), prefix: 16 },
-        hold_ms: 0,
-    };
-    DesiredState {
-        cluster,
-        nodes: NODES.into_iter().zip(addresses).map(node).collect(),
-        networks: vec![network()],
-        services: services(size),
-        dns: Dns::default(),
-        shape: Shape::Standalone,
-    }
-}
-
-fn network() -> Network {
-    let subnet = Subnet { addr: Ipv4Addr::new(10, 0, 9, 0), prefix: 24 };
-    Network {
-        name: NETWORK.to_owned(),
-        first: NetworkSubnet { vni: VNI, subnet, gateway: subnet.gateway() },
-        further: Vec::new(),
-        internal: false,
-        mtu: None,
-        namespace: None,
-    }
-}
-
-fn services(size: Size) -> Vec<Service> {
-    let away = |name: &str, port, tasks| service(name, tasks).publishing(port, Protocol::Tcp);
-    let mut services = vec![
-        away("entry", ENTRY, 3),
-        away("entry-100", ENTRY_100, 100),
-        away("entry-5000", ENTRY_5000, 5000),
-        Service { scheduler: Scheduler::RoundRobin, ..away("entry-rr", ENTRY_RR, 3) },
-        service("entry-udp", 3).publishing(ENTRY_UDP, Protocol::Udp),
-        service("home", 1).on(0).publishing(HOME, Protocol::Tcp).publishing(HOME, Protocol::Udp),
-        service("home-entry", 1).on(0).publishing(HOME_ENTRY, Protocol::Tcp),
-        service("me", 1).on(0).in_network(ME, None),
-        service("here", 1).on(0).in_network(BACKEND_HERE, Some(VIP_HERE)),
-        service("there", 1).on(1).in_network(BACKEND_THERE, Some(VIP_THERE)),
-        service("other", 1).on(1).in_network(OTHER_THERE, None),
-    ];
-    let many = |number: u16| away(&format!("many-{number}"), MANY + number, size.backends);
-    services.extend((0..size.services).map(many));
-    services
-}
-
-/// A service whose tasks are on both other nodes in turns.
-fn service(name: &str, tasks: u16) -> Service {
-    let task = |number: u16| Task {
-        name: format!("{name}.{number}"),
-        node: NODES[1 + usize::from(number % 2)].to_owned(),
-        netns: Netns::Path(PathBuf::from("/nowhere")),
-        weight: 1,
-        number,
-        addresses: BTreeMap::new(),
-        macs: BTreeMap::new(),
-    };
-    Service {
-        name: name.to_owned(),
-        aliases: Vec::new(),
-        networks: Vec::new(),
-        mode: EndpointMode::Vip,
-        scheduler: Scheduler::Hash,
-        client_ip_affinity: false,
-        return_mode: ReturnMode::Tunnel,
-        publish: Vec::new(),
-        vips: BTreeMap::new(),
-        tasks: (1..=tasks).map(task).collect(),
-    }
-}
-
-/// What services differ in.
-trait Differently {
-    /// Publishes a port.
-    fn publishing(self, port: u16, protocol: Protocol) -> Self;
-    /// Has all tasks on this node.
-    fn on(self, node: usize) -> Self;
-    /// Puts its one task into the network.
-    fn in_network(self, task: V4, vip: Option<V4>) -> Self;
-}
-
-impl Differently for Service {
-    fn publishing(mut self, published: u16, protocol: Protocol) -> Self {
-        let mode = PublishMode::Ingress;
-        self.publish.push(Publish { published, target: TARGET, protocol, mode });
-        self
-    }
-
-    fn on(mut self, node: usize) -> Self {
-        self.tasks.iter_mut().for_each(|task| task.node = NODES[node].to_owned());
-        self
-    }
-
-    fn in_network(mut self, task: V4, vip: Option<V4>) -> Self {
-        self.networks.push(NETWORK.to_owned());
-        self.vips.extend(vip.map(|vip| (NETWORK.to_owned(), vip.into())));
-        let member = |member: &mut Task| {
-            member.addresses.insert(NETWORK.to_owned(), task.into());
-        };
-        self.tasks.iter_mut().for_each(member);
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,7 +199,8 @@ mod tests {
     fn the_cluster_compiles_and_publishes_every_port() {
         let size = Size { services: 3, backends: 2 };
         let (legs, held) = (LocalLegs::default(), BTreeSet::new());
-        let contents = compile(&desired(size), NODES[0], &legs, &held, &Previous::default());
+        let contents =
+            compile(&desired(size, Kind::Standalone), NODES[0], &legs, &held, &Previous::default());
         let contents = contents.expect("contents");
         assert_eq!(contents.ports.len(), 8 + 3);
         let legs = overlay_legs(&contents, Place { nic: 2, leg: 3, overlay: [4, 5] });

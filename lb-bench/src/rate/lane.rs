@@ -137,7 +137,8 @@ pub(super) fn nft(script: &str) -> Result<()> {
     run("nft", [script])
 }
 
-fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>) -> Result<()> {
+/// Runs a program in the calling thread's namespace.
+pub(super) fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>) -> Result<()> {
     let mut command = Command::new(program);
     command.args(arguments);
     let output = command.output().with_context(|| format!("cannot run {program}"))?;

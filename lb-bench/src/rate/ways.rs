@@ -1,6 +1,6 @@
 //! The ways through a node, and how many packets a second each carries.
 
-use std::{cell::RefCell, collections::BTreeMap, path::Path, time::Instant};
+use std::{cell::RefCell, collections::BTreeMap, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::XdpMode;
@@ -8,19 +8,25 @@ use lb_bench_ebpf::plan::Route;
 use lb_ebpf::headers::{ACK, SYN};
 use lb_userspace::dataplane::TcProgram;
 
-use super::lane::{Ends, Lane, nft};
+use super::{
+    ipvs,
+    lane::{Ends, Lane, nft},
+};
 use crate::{
     figure::{Figure, Unit},
     machine,
     object::Measuring,
     packet::{
+        cluster::{self, Kind, Size},
         frames::{self, Template},
         place::Place,
-        world::{self, Size, World},
+        world::World,
     },
     rounds::Measure,
 };
 
+/// What is subtracted from the others.
+pub(super) const GENERATOR: &str = "rate/generator";
 /// Flows of every way.
 const FLOWS: u64 = 1 << 14;
 /// Fewest frames that must arrive, of all that were sent.
@@ -37,7 +43,7 @@ pub(super) struct Bed {
     ends: Ends,
     measuring: Measuring,
     lanes: BTreeMap<&'static str, Lane>,
-    _world: World,
+    world: World,
 }
 
 /// One way.
@@ -50,6 +56,8 @@ struct Way {
     template: Template,
     /// The generator is the task on the leg.
     from_task: bool,
+    /// What is sent first, so that the node knows the flows.
+    before: Vec<(&'static str, Template)>,
 }
 
 fn ways() -> Vec<Way> {
@@ -60,21 +68,36 @@ fn ways() -> Vec<Way> {
         generator: "generate_plain",
         template,
         from_task: false,
+        before: Vec::new(),
     };
-    let datagram = frames::datagram(world::ENTRY_UDP);
+    let datagram = frames::datagram(cluster::ENTRY_UDP);
     let ours = "swarmlb";
     vec![
-        way("rate/drop", "dropped at once: generator alone", "drop", datagram.clone()),
+        Way {
+            generator: "generate_alone",
+            ..way(GENERATOR, "the generator alone", "drop", datagram.clone())
+        },
+        way("rate/drop", "dropped at once", "drop", datagram.clone()),
         way("rate/swap", "Ethernet addresses swapped, sent", "swap", datagram.clone()),
-        way("rate/entry", "swarmlb entry, into the tunnel", ours, frames::ack(world::ENTRY)),
-        way("rate/local", "swarmlb, NAT to a local task", ours, frames::ack(world::HOME_ENTRY)),
+        way("rate/entry", "swarmlb entry, into the tunnel", ours, frames::ack(cluster::ENTRY)),
+        Way {
+            before: vec![("generate_plain", frames::syn(cluster::HOME_ENTRY))],
+            ..way(
+                "rate/local",
+                "swarmlb, NAT to a local task",
+                ours,
+                frames::ack(cluster::HOME_ENTRY),
+            )
+        },
         Way {
             generator: "generate_back",
             from_task: true,
+            before: [SYN, ACK].map(|flags| ("generate_tunnel", frames::forwarded(flags))).into(),
             ..way("rate/reply", "swarmlb reply, into the tunnel", ours, frames::answer())
         },
         way("rate/forward", "kernel forwarding", "forward", frames::foreign_datagram()),
-        way("rate/nft-dnat", "nftables DNAT by a map of hashes", "nft", datagram),
+        way("rate/nft-dnat", "nftables DNAT by a map of hashes", "nft", datagram.clone()),
+        way("rate/ipvs", "IPVS, Maglev hashing, masqueraded", ipvs::LANE, datagram),
     ]
 }
 
@@ -84,7 +107,9 @@ impl Bed {
         let ends = Ends::make()?;
         let mut measuring = Measuring::load()?;
         let mut lanes = BTreeMap::new();
-        for name in ["drop", "swap", "swarmlb", "forward", "nft"] {
+        let missing = ipvs::missing();
+        let ipvs = missing.is_none().then_some(ipvs::LANE);
+        for name in ["drop", "swap", "swarmlb", "forward", "nft"].into_iter().chain(ipvs) {
             lanes.insert(name, Lane::make(&ends, name)?);
         }
         ends.receiver.enter()?;
@@ -99,24 +124,12 @@ impl Bed {
         }
         lane(&lanes, "nft")?.node.enter()?;
         nft(DNAT)?;
-        let world = swarmlb(lane(&lanes, "swarmlb")?)?;
-        let mut bed = Self { notes: notes(), ends, measuring, lanes, _world: world };
-        bed.open()?;
-        Ok(bed)
-    }
-
-    /// Has the node know the flows that local tasks have.
-    fn open(&mut self) -> Result<()> {
-        let way = |generator, template| Way { generator, template, ..ways()[0].clone() };
-        for way in [
-            way("generate_plain", frames::syn(world::HOME_ENTRY)),
-            way("generate_plain", frames::ack(world::HOME_ENTRY)),
-            way("generate_tunnel", frames::forwarded(SYN)),
-            way("generate_tunnel", frames::forwarded(ACK)),
-        ] {
-            self.send(&Way { lane: "swarmlb", ..way }, FLOWS as u32)?;
+        if let Some(lane) = lanes.get(ipvs::LANE) {
+            lane.node.enter()?;
+            ipvs::set_up()?;
         }
-        Ok(())
+        let world = swarmlb(lane(&lanes, "swarmlb")?)?;
+        Ok(Self { notes: notes(missing), ends, measuring, lanes, world })
     }
 
     fn send(&mut self, way: &Way, frames: u32) -> Result<()> {
@@ -137,7 +150,7 @@ impl Bed {
 fn swarmlb(lane: &Lane) -> Result<World> {
     lane.node.enter()?;
     let place = Place { nic: lane.out, leg: lane.leg, overlay: [lane.leg, lane.leg] };
-    let mut world = World::load(place)?;
+    let mut world = World::load(place, Kind::Standalone)?;
     world.apply(Size { services: 0, backends: 0 })?;
     let dataplane = world.dataplane()?;
     dataplane.attach_xdp("l0")?;
@@ -150,12 +163,10 @@ fn lane<'a>(lanes: &'a BTreeMap<&'static str, Lane>, name: &str) -> Result<&'a L
     lanes.get(name).with_context(|| format!("no lane {name}"))
 }
 
-fn notes() -> Vec<String> {
-    let ipvs = Path::new("/proc/net/ip_vs").exists();
-    let ipvs =
-        if ipvs { "IPVS is there and is not compared yet" } else { "this kernel has no IPVS" };
+fn notes(missing: Option<&str>) -> Vec<String> {
+    let ipvs = missing.map(|why| format!("; no comparison with IPVS: {why}")).unwrap_or_default();
     vec![format!(
-        "rate: 64-byte frames (128 in the tunnel), {FLOWS} flows, all on one CPU; veths with GRO; {ipvs}"
+        "rate: 64-byte frames (128 in the tunnel), {FLOWS} flows, all on one CPU; veths with GRO{ipvs}"
     )]
 }
 
@@ -168,7 +179,8 @@ struct Rate<'a> {
 /// A measure for each way.
 pub(super) fn measures<'a>(bed: &'a RefCell<Bed>, frames: u32) -> Vec<Box<dyn Measure + 'a>> {
     let measure = |way| Box::new(Rate { bed, way, frames }) as Box<dyn Measure + 'a>;
-    ways().into_iter().map(measure).collect()
+    let there = bed.borrow().lanes.keys().copied().collect::<Vec<_>>();
+    ways().into_iter().filter(|way| there.contains(&way.lane)).map(measure).collect()
 }
 
 impl Measure for Rate<'_> {
@@ -178,16 +190,24 @@ impl Measure for Rate<'_> {
 
     fn sample(&mut self) -> Result<Vec<f64>> {
         let bed = &mut *self.bed.borrow_mut();
+        for (generator, template) in &self.way.before {
+            let (template, before) = (template.clone(), Vec::new());
+            let way = Way { generator, template, before, from_task: false, ..self.way.clone() };
+            bed.send(&way, FLOWS as u32)?;
+        }
         bed.send(&self.way, FLOWS as u32)?;
-        let before = bed.measuring.seen()?;
+        let (before, drops) = (bed.measuring.seen()?, bed.world.drops()?);
         let start = Instant::now();
         bed.send(&self.way, self.frames)?;
         let took = start.elapsed();
         let arrived = (bed.measuring.seen()?.packets - before.packets) as f64;
+        let dropped =
+            bed.world.drops()?.into_iter().filter(|drop| drops.get(drop.0) != Some(&drop.1));
         ensure!(
             arrived > ARRIVING * f64::from(self.frames),
-            "{arrived} of {} frames arrived",
-            self.frames
+            "{arrived} of {} frames arrived; dropped by swarmlb: {:?}",
+            self.frames,
+            dropped.collect::<Vec<_>>()
         );
         Ok(vec![arrived / took.as_secs_f64() / 1000.0])
     }

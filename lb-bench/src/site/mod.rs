@@ -2,7 +2,8 @@
 //! nodes, and beside it hosts that do the same by the kernel's own means or by a proxy.
 //!
 //! ```text
-//!  n1, n2   agents; tasks `me`, `here` (n1), `there` (n2) in network `net`, published ports
+//!  n1, n2   agents; tasks `me`, `here` (n1), `there` (n2) in network `net`, published ports;
+//!           task `direct` (n2), whose replies return directly
 //!  c1, c2   the kernel's bridge and vxlan, a task on each
 //!  c3       the client outside
 //!  c4       nftables DNAT to a task behind it      c5  HAProxy and nginx stream, likewise
@@ -73,7 +74,8 @@ impl Site {
         let cluster = Cluster::builder().nodes(2).clients(7).build()?;
         let tasks = swarm::start(&cluster)?;
         let behind = hosts::make(&cluster)?;
-        let servers = [&tasks.here, &tasks.there].into_iter().chain(behind.servers());
+        let own = [&tasks.here, &tasks.there, &tasks.there_direct];
+        let servers = own.into_iter().chain(behind.servers());
         for ns in servers {
             hosts::serve(&cluster, ns, server)?;
         }
@@ -112,6 +114,7 @@ impl Site {
                 hosts::VXLAN[1],
                 SERVER,
             ),
+            way("direct-local", "task to task here, swarmlb", me, swarm::HERE, SERVER),
             way("direct-remote", "task to task across nodes, swarmlb", me, swarm::THERE, SERVER),
             way("vip-local", "task to a VIP, task here", me, swarm::VIP_HERE, SERVER),
             way("vip-remote", "task to a VIP, task elsewhere", me, swarm::VIP_THERE, SERVER),

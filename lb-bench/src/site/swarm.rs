@@ -18,8 +18,9 @@ pub(super) const THERE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 13);
 /// Virtual IPs.
 pub(super) const VIP_HERE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 102);
 pub(super) const VIP_THERE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 103);
+/// Address of the task on the same node.
+pub(super) const HERE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
 const ME: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
-const HERE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
 const NET: &str = "net";
 
 /// Namespaces of the tasks.
@@ -28,12 +29,18 @@ pub(super) struct Tasks {
     pub(super) me: Ns,
     pub(super) here: Ns,
     pub(super) there: Ns,
+    pub(super) there_direct: Ns,
 }
 
 /// Makes the tasks and starts the agents.
 pub(super) fn start(cluster: &Cluster) -> Result<Tasks> {
     let ns = |name| cluster.task_ns(name);
-    let tasks = Tasks { me: ns("me")?, here: ns("here")?, there: ns("there")? };
+    let tasks = Tasks {
+        me: ns("me")?,
+        here: ns("here")?,
+        there: ns("there")?,
+        there_direct: ns("direct")?,
+    };
     cluster.write_config(&file(cluster, &tasks).to_string())?;
     cluster.start_agents()?;
     Ok(tasks)
@@ -47,7 +54,6 @@ fn file(cluster: &Cluster, tasks: &Tasks) -> ClusterFile {
     let service = |name: &str| ServiceTable::new(name).network(NET);
     let here = service("here").key("vip", vip(VIP_HERE)).publish(PORT_HERE, SERVER, "tcp");
     let there = service("there").key("vip", vip(VIP_THERE)).publish(PORT_THERE, SERVER, "tcp");
-    // The same task in a second service, which differs in how replies return.
     let direct = ServiceTable::new("there-direct")
         .publish(PORT_THERE_DIRECT, SERVER, "tcp")
         .key("return", "\"direct\"");
@@ -56,5 +62,5 @@ fn file(cluster: &Cluster, tasks: &Tasks) -> ClusterFile {
         .service(service("me").task(task("me.1", "n1", &tasks.me, ME)))
         .service(here.task(task("here.1", "n1", &tasks.here, HERE)))
         .service(there.task(task("there.1", "n2", &tasks.there, THERE)))
-        .service(direct.task(TaskTable::new("there-direct.1", "n2", &tasks.there)))
+        .service(direct.task(TaskTable::new("there-direct.1", "n2", &tasks.there_direct)))
 }
