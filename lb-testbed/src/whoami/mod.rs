@@ -14,6 +14,7 @@ mod log;
 mod udp;
 
 use std::{
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -21,7 +22,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use tokio::{
-    net::{TcpListener, UdpSocket},
+    net::{TcpListener, TcpStream, UdpSocket},
     sync::watch,
     task::JoinSet,
 };
@@ -88,17 +89,68 @@ pub(crate) async fn serve_before(
 async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let stopping = stop.clone();
+    let serve =
+        |(stream, peer)| connection::serve(stream, peer, Arc::clone(&shared), stopping.clone());
     loop {
         tokio::select! {
             biased;
-            accepted = listener.accept() => if let Ok((stream, peer)) = accepted {
-                let work = connection::serve(stream, peer, Arc::clone(&shared), stopping.clone());
-                connections.spawn(work);
+            accepted = listener.accept() => if let Ok(accepted) = accepted {
+                connections.spawn(serve(accepted));
             },
             Some(_) = connections.join_next() => {}
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
-    drop(listener);
+    for accepted in backlog(listener) {
+        connections.spawn(serve(accepted));
+    }
     while connections.join_next().await.is_some() {}
+}
+
+/// What the kernel has connected and nobody accepted, some of which tokio may not have heard of yet.
+/// The kernel resets what comes after: the listener is closed.
+fn backlog(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    // Still non-blocking: the end is an error, as is a connection that its client has given up.
+    let again = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+    };
+    let accepted = std::iter::from_fn(|| match listener.accept() {
+        Err(error) if !again(&error) => None,
+        accepted => Some(accepted.ok()),
+    });
+    let asynchronous = |(stream, peer): (std::net::TcpStream, _)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    };
+    accepted.flatten().filter_map(asynchronous).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// On one thread, the runtime hears of no connection before its only task waits.
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_connected_before_the_stop_is_served_though_the_runtime_has_not_heard_of_it() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || std::net::TcpStream::connect(address).unwrap();
+        let clients = [connect(), connect(), connect()];
+        let answers = clients.map(|mut client| {
+            client.write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+            tokio::task::spawn_blocking(move || {
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).map(|_| answer)
+            })
+        });
+        let log = PeerLog::open(None).unwrap();
+        let shared = Arc::new(Shared { name: "t.1".into(), log, database: None });
+        accept(listener, shared, watch::channel(true).1).await;
+        for answer in answers {
+            assert!(answer.await.unwrap().unwrap().contains("task=t.1"));
+        }
+    }
 }
