@@ -181,7 +181,9 @@ fn facts_text(docker: &DockerRecord) -> String {
         Origin { is_gossip: true, .. } => "from the gossip alone: no manager's agent is heard; \
              protocols, labels and stopping tasks are as a manager told them last"
             .to_owned(),
-        Origin { is_manager: true, .. } => "from this manager's API".to_owned(),
+        Origin { is_manager: true, manager: None, engine_answers: true, .. } => {
+            "from this manager's API".to_owned()
+        }
         Origin { manager: Some(manager), .. } => format!("from the manager's agent at {manager}"),
         Origin { .. } => "from nobody now; the last ones stay in force".to_owned(),
     }
@@ -267,6 +269,8 @@ mod tests {
         let manager_at = Some("198.18.0.1:7950".to_owned());
         let worker = Origin { is_manager: false, manager: manager_at, ..origin };
         let silent = Origin { engine_answers: false, ..worker.clone() };
+        let lost = Origin { is_manager: true, ..silent.clone() };
+        let alone = Origin { manager: None, ..lost.clone() };
         let gossip = Origin { manager: None, is_gossip: true, ..worker.clone() };
         for (text, part) in [
             (&manager, "Source:   Docker Swarm manager, unix:///run/docker.sock"),
@@ -275,6 +279,8 @@ mod tests {
             (&manager, "Warning:  ingress network: it is encrypted"),
             (&beside_docker(worker).text(), "from the manager's agent at 198.18.0.1:7950"),
             (&beside_docker(silent).text(), "Engine:   DOES NOT ANSWER"),
+            (&beside_docker(lost).text(), "from the manager's agent at 198.18.0.1:7950"),
+            (&beside_docker(alone).text(), "Facts:    from nobody now"),
             (&beside_docker(gossip).text(), "Facts:    from the gossip alone"),
         ] {
             assert!(text.contains(part) && !text.contains("Config:"), "{part} in:\n{text}");

@@ -1,4 +1,6 @@
-//! How soon a change of tasks is known everywhere.
+//! How soon a change of tasks is known everywhere. It is to take a second; what it took is printed. The
+//! limit is three times that, and of the median of several rounds: the machine that tests may be slow,
+//! busy with other tests, and each look at a node's maps starts a program.
 
 use std::time::{Duration, Instant};
 
@@ -7,29 +9,38 @@ use lb_testbed::eventually;
 
 use super::bed::{AMPLE, Bed, NODES};
 
-/// A second, and what a very busy machine adds.
-const SOON: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(3);
+const ROUNDS: usize = 3;
 
 #[test]
 fn new_tasks_are_soon_in_every_nodes_maps_and_stopping_ones_soon_out() -> Result<()> {
     let bed = Bed::shared()?;
     bed.service("soon", "--replicas 1 --publish published=8401,target=80 whoami")?;
-    bed.swarm.docker("n1", "service scale --detach soon=3")?;
-    eventually(AMPLE, "three tasks", || {
-        bed.swarm.tasks("soon").is_ok_and(|tasks| tasks.len() == 3)
-    })?;
-    known_soon(&bed, 3)?;
-    bed.swarm.docker("n1", "service scale --detach soon=1")?;
-    // Its state is `running` and its desired state another for as long as it stops.
-    eventually(AMPLE, "one task", || bed.swarm.tasks("soon").is_ok_and(|tasks| tasks.len() == 1))?;
-    known_soon(&bed, 1)
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        rounds.push((change(&bed, 3)?, change(&bed, 1)?));
+    }
+    let (new, stopping): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+    soon("new tasks in", new)?;
+    soon("stopping tasks out of", stopping)
 }
 
-fn known_soon(bed: &Bed, tasks: usize) -> Result<()> {
+/// Scales to that many tasks, and tells how long it took from when the manager's engine first said so
+/// until all nodes sent new flows to these. A task that stops runs still: only another state is desired.
+fn change(bed: &Bed, tasks: usize) -> Result<Duration> {
+    bed.swarm.docker("n1", &format!("service scale --detach soon={tasks}"))?;
+    eventually(AMPLE, &format!("{tasks} tasks"), || {
+        bed.swarm.tasks("soon").is_ok_and(|running| running.len() == tasks)
+    })?;
     let begun = Instant::now();
     bed.await_known(NODES, "soon", tasks)?;
-    let took = begun.elapsed();
-    println!("{tasks} tasks known everywhere after {took:?}");
-    ensure!(took < SOON, "{tasks} tasks were known only after {took:?}");
+    Ok(begun.elapsed())
+}
+
+fn soon(what: &str, mut took: Vec<Duration>) -> Result<()> {
+    took.sort_unstable();
+    let median = took[took.len() / 2];
+    println!("{what} every node's maps: median {median:.0?} of {took:.0?}");
+    ensure!(median < LIMIT, "{what} every node's maps took {took:?}");
     Ok(())
 }

@@ -51,7 +51,8 @@ pub(super) fn assemble(seen: &Seen, known: &Known) -> Option<Picture> {
     let own = (place.node.as_str(), own_node(place, local));
     let mut swarm = swarm(seen, known, gossip, own);
     swarm.cluster_id.clone_from(&known.cluster_id);
-    drop_ended(&mut swarm, &local.facts);
+    let local = local_facts(seen, local, known);
+    put_right(&mut swarm, &local);
     let origin = Origin {
         is_manager: place.is_manager,
         engine_answers: seen.answers,
@@ -60,7 +61,7 @@ pub(super) fn assemble(seen: &Seen, known: &Known) -> Option<Picture> {
         trouble: seen.trouble.clone(),
         problems: Vec::new(),
     };
-    Some(Picture { swarm, local: local_facts(local, known), origin })
+    Some(Picture { swarm, local, origin })
 }
 
 /// What is known of the Swarm: at first hand, else at second hand, else put right by the gossip.
@@ -93,19 +94,32 @@ fn own_node(place: &Place, local: &LocalSeen) -> NodeFacts {
     }
 }
 
-/// A task of this node whose container has ended is none, whatever the managers know yet.
-fn drop_ended(swarm: &mut SwarmFacts, local: &LocalFacts) {
+/// A task whose container has ended is none, whatever the managers or the gossip know yet, and one of
+/// this node that is about to end drains.
+fn put_right(swarm: &mut SwarmFacts, local: &LocalFacts) {
+    let SwarmFacts { tasks, ended, .. } = swarm;
     let runs = |id: &String| local.running.as_ref().is_none_or(|running| running.contains(id));
-    swarm.tasks.retain(|id, task| task.node != local.node || runs(id));
+    tasks.retain(|id, task| !ended.contains(id) && (task.node != local.node || runs(id)));
+    for id in &local.stopping {
+        if let Some(task) = tasks.get_mut(id) {
+            task.is_draining = true;
+        }
+    }
 }
 
-fn local_facts(local: &LocalSeen, known: &Known) -> LocalFacts {
-    LocalFacts { cluster_id: known.cluster_id.clone(), ..local.facts.clone() }
+/// What the node knows of itself; the engine may list a container whose process is gone.
+fn local_facts(seen: &Seen, local: &LocalSeen, known: &Known) -> LocalFacts {
+    let (ended, stopping) = (seen.ends.ended(), seen.ends.stopping());
+    let mut facts = local.facts.clone();
+    if let Some(running) = &mut facts.running {
+        running.retain(|task| !ended.contains(task));
+    }
+    LocalFacts { cluster_id: known.cluster_id.clone(), ended, stopping, ..facts }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, time::Instant};
 
     use super::*;
     use crate::source::docker::{
@@ -128,7 +142,7 @@ mod tests {
         let networks = networks(&document::<Vec<_>>("networks_worker.json"));
         Seen {
             place: Some(Arc::new(place(&document("info_worker.json")).expect("a place"))),
-            local: Some(Arc::new(LocalSeen { facts, networks })),
+            local: Some(Arc::new(LocalSeen { facts, networks, ..LocalSeen::default() })),
             answers: true,
             ..Seen::default()
         }
@@ -171,6 +185,23 @@ mod tests {
     fn a_task_of_this_node_without_container_is_none() {
         let picture = picture(&worker(), &heard(&[("there", THERE), ("ended", HERE)]));
         assert_eq!(picture.swarm.tasks.keys().collect::<Vec<_>>(), ["there"]);
+    }
+
+    #[test]
+    fn a_task_that_ended_is_none_whoever_names_it_and_one_that_stops_drains() {
+        let mut seen = worker();
+        let mut swarm = SwarmFacts::clone(&swarm_with(&[("here", HERE), ("ended", THERE)]));
+        swarm.ended.insert("ended".into());
+        let known = known(Some(Arc::new(swarm)), Some("198.18.103.1:7950"));
+        seen.ends.stop("here", Instant::now());
+        let stopping = picture(&seen, &known);
+        assert_eq!(stopping.swarm.tasks.keys().collect::<Vec<_>>(), ["here"]);
+        assert!(stopping.swarm.tasks["here"].is_draining);
+        // Its process is gone, while the engine, which is away, cannot say so.
+        seen.ends.end("here", Instant::now());
+        let ended = picture(&seen, &known);
+        assert_eq!((ended.swarm.tasks.len(), ended.local.running), (0, Some(BTreeSet::new())));
+        assert_eq!(ended.local.ended, BTreeSet::from(["here".to_owned()]));
     }
 
     #[test]

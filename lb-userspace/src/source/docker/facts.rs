@@ -31,6 +31,17 @@ pub struct SwarmFacts {
     pub services: BTreeMap<String, ServiceFacts>,
     /// Tasks that run, by id.
     pub tasks: BTreeMap<String, TaskFacts>,
+    /// Tasks that have ended as their nodes' agents say; the engines, or the gossip, may name them still.
+    #[serde(default)]
+    pub ended: BTreeSet<String>,
+}
+
+impl SwarmFacts {
+    /// These tasks have ended, whoever names them.
+    pub fn end(&mut self, ended: impl IntoIterator<Item = String>) {
+        self.ended.extend(ended);
+        self.tasks.retain(|id, _| !self.ended.contains(id));
+    }
 }
 
 /// A node.
@@ -136,6 +147,11 @@ pub struct LocalFacts {
     /// Ids of the tasks whose containers run here, also of those without such a leg; `None`: not known.
     /// A task of this node that is not among them is no backend, whatever the Swarm says.
     pub running: Option<BTreeSet<String>>,
+    /// Tasks of this node that are known to have ended, which is more than not to run: a new one is not
+    /// seen yet.
+    pub ended: BTreeSet<String>,
+    /// Tasks of this node that were told to stop.
+    pub stopping: BTreeSet<String>,
     /// Its own address in the ingress network.
     pub ingress_addr: Option<Ipv4Addr>,
     /// Ids of the overlay networks that have a namespace here, with the namespace's file.

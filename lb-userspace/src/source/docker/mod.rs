@@ -14,7 +14,7 @@ mod pace;
 mod source;
 pub mod stream;
 
-use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -111,4 +111,19 @@ pub struct Hello {
     /// Its data plane takes what the mesh sends it; an agent that starts says hello before that.
     #[serde(default)]
     pub forwards: bool,
+    /// Tasks of the node that have ended a moment ago.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ended: BTreeSet<String>,
+    /// Tasks of the node that are about to end.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stopping: BTreeSet<String>,
+}
+
+impl Hello {
+    /// Of a node at this data-path address of which nothing else is known.
+    #[must_use]
+    pub fn at(address: Ipv4Addr) -> Self {
+        let (ended, stopping) = (BTreeSet::new(), BTreeSet::new());
+        Self { address, ingress_addr: None, forwards: false, ended, stopping }
+    }
 }

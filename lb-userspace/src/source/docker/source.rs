@@ -20,7 +20,7 @@ use super::{
     keep,
     stream::{
         Heard, Manager, Present, Publication, Station, Stream, StreamOptions, own_subject,
-        with_agents,
+        with_agents, with_ends,
     },
 };
 
@@ -183,11 +183,15 @@ impl Source {
         if let (Some(talk), Some(place)) = (&self.talk, &seen.place) {
             talk.stand(place, &picture, forwards);
             picture.origin.problems = talk.problems();
+            picture.swarm = talk.with_ends(picture.swarm, &picture.local);
             if seen.swarm.is_some() {
                 picture.swarm = talk.with_agents(picture.swarm, &picture.local, forwards);
                 self.known.last = Some(Arc::new(picture.swarm.clone()));
             }
-            talk.publish(place, self.known.last.as_ref(), seen.swarm.is_some());
+            if let Some(last) = self.known.last.as_ref().filter(|_| place.is_manager) {
+                let facts = Arc::new(talk.with_ends(last.as_ref().clone(), &picture.local));
+                talk.stream.publish(Publication { facts, engine_answers: seen.swarm.is_some() });
+            }
         }
         self.read(picture);
     }
@@ -266,11 +270,10 @@ impl Talk {
         with_agents(swarm, &self.present.borrow(), own)
     }
 
-    fn publish(&self, place: &Place, facts: Option<&Arc<SwarmFacts>>, engine_answers: bool) {
-        if let Some(facts) = facts.filter(|_| place.is_manager) {
-            let facts = Arc::clone(facts);
-            self.stream.publish(Publication { facts, engine_answers });
-        }
+    fn with_ends(&self, swarm: SwarmFacts, local: &LocalFacts) -> SwarmFacts {
+        let own = hello(local, true);
+        let own = own.as_ref().map(|hello| (local.node.as_str(), hello));
+        with_ends(swarm, &self.present.borrow(), own)
     }
 
     async fn changed(&mut self) {
@@ -300,7 +303,13 @@ impl Told {
 
 /// What this node's agent says of it.
 fn hello(local: &LocalFacts, forwards: bool) -> Option<Hello> {
-    local.address.map(|address| Hello { address, ingress_addr: local.ingress_addr, forwards })
+    local.address.map(|address| Hello {
+        ingress_addr: local.ingress_addr,
+        forwards,
+        ended: local.ended.clone(),
+        stopping: local.stopping.clone(),
+        ..Hello::at(address)
+    })
 }
 
 /// Waits until the data plane is in force, or is not.

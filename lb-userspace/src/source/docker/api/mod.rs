@@ -17,7 +17,10 @@ use bollard::{
     API_DEFAULT_VERSION, Docker,
     errors::Error,
     models::{ContainerSummary, EventMessage, Network, NetworkInspect, Node, Service, SystemInfo},
-    query_parameters::{EventsOptionsBuilder, InspectNetworkOptionsBuilder, ListServicesOptions},
+    query_parameters::{
+        EventsOptionsBuilder, InspectContainerOptions, InspectNetworkOptionsBuilder,
+        ListServicesOptions,
+    },
 };
 use futures::{Stream, StreamExt as _};
 
@@ -102,6 +105,18 @@ impl Api {
     /// Running containers.
     pub(super) async fn containers(&self) -> Result<Vec<ContainerSummary>> {
         self.ask("GET /containers/json", self.docker.list_containers(None)).await
+    }
+
+    /// Process id of a running container's first process, and the name of its sandbox's file in the
+    /// engine's directory of namespaces; `None`: it does not run, or has none.
+    pub(super) async fn first_process(&self, container: &str) -> Result<Option<(i32, String)>> {
+        let what = format!("GET /containers/{container}/json");
+        let options = None::<InspectContainerOptions>;
+        let told = self.ask(&what, self.docker.inspect_container(container, options)).await?;
+        let pid = told.state.and_then(|state| state.pid).and_then(|pid| i32::try_from(pid).ok());
+        let sandbox = told.network_settings.and_then(|settings| settings.sandbox_key);
+        let sandbox = sandbox.and_then(|path| Some(path.rsplit_once('/')?.1.to_owned()));
+        Ok(pid.filter(|pid| *pid > 0).zip(sandbox))
     }
 
     /// What happens on the node and, on a manager, in the Swarm, from now on, however much later the

@@ -2,7 +2,7 @@
 //! its seat in the ingress network, the namespaces of its overlay networks.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
     path::{Path, PathBuf},
 };
@@ -62,11 +62,21 @@ pub(in crate::source::docker) fn local_facts<'a>(
         bridge: bridge.and_then(bridge_facts),
         containers: bridge.map(|bridge| containers(bridge, &tasks, &netns_dir)).unwrap_or_default(),
         running: Some(tasks.values().flatten().map(|task| (*task).to_owned()).collect()),
+        ended: BTreeSet::new(),
+        stopping: BTreeSet::new(),
         ingress_addr: documents.ingress.as_ref().and_then(seat),
         overlay_namespaces: overlay_namespaces(networks, &kernel.namespaces, &netns_dir),
         has_ipvs: kernel.has_ipvs,
         netns_dir,
     }
+}
+
+/// Tasks by the ids of their containers, of those that run.
+pub(in crate::source::docker) fn tasks_by_container(
+    containers: &[ContainerSummary],
+) -> BTreeMap<String, String> {
+    let named = tasks_of(containers);
+    named.into_iter().filter_map(|(id, task)| Some((id.to_owned(), task?.to_owned()))).collect()
 }
 
 /// The task of each running container.

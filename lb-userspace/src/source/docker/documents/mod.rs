@@ -17,7 +17,7 @@ use crate::model::Subnet;
 
 pub(super) use self::{
     gossip::{GossipService, GossipTask, NetworkGossip, network_gossip},
-    local::{Kernel, LocalDocuments, local_facts},
+    local::{Kernel, LocalDocuments, local_facts, tasks_by_container},
     networks::{ingress_of, networks},
     nodes::nodes,
     place::{Place, place},

@@ -1,8 +1,14 @@
 //! Events as hints: which questions have a new answer after one. No event tells of a task on another
-//! node (moby publishes none), so hints shorten the wait and never replace asking. Only the end of a
-//! container is believed at once.
+//! node (moby publishes none), so hints shorten the wait and never replace asking. Only that a
+//! container ends, or is about to, is believed at once.
 
 use bollard::models::{EventMessage, EventMessageScopeEnum as Scope, EventMessageTypeEnum as Type};
+
+/// What the engine says of a container whose health check fails: the Swarm stops its task.
+const UNHEALTHY: &str = "health_status: unhealthy";
+/// Signals that end a container: SIGTERM, SIGKILL, and SIGQUIT, by which images of several well-known
+/// servers ask to be stopped. Others may mean anything.
+const ENDING: [&str; 3] = ["15", "9", "3"];
 
 /// What an event may have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +31,9 @@ pub(super) fn of(event: &EventMessage) -> Hint {
         return Hint { swarm: true, tasks: true, place, local: false };
     }
     let local = match event.typ {
-        Some(Type::CONTAINER) => matches!(action, "start" | "die" | "pause" | "unpause"),
+        Some(Type::CONTAINER) => {
+            matches!(action, "start" | "die" | "kill" | "pause" | "unpause" | UNHEALTHY)
+        }
         Some(Type::NETWORK) => true,
         _ => false,
     };
@@ -37,6 +45,19 @@ pub(super) fn of(event: &EventMessage) -> Hint {
 pub(super) fn ended(event: &EventMessage) -> Option<&str> {
     let is_end = event.typ == Some(Type::CONTAINER) && event.action.as_deref() == Some("die");
     event.actor.as_ref().filter(|_| is_end)?.id.as_deref()
+}
+
+/// The id of the task that is about to end: its container got a signal, or fails its health check.
+/// In the Swarm's own way a task drains for two seconds by then; by `docker stop` it does not.
+pub(super) fn stopping(event: &EventMessage) -> Option<&str> {
+    let is_container = event.typ == Some(Type::CONTAINER);
+    let attributes = event.actor.as_ref().filter(|_| is_container)?.attributes.as_ref()?;
+    let signal = || attributes.get("signal").is_some_and(|signal| ENDING.contains(&&**signal));
+    match event.action.as_deref()? {
+        "kill" if signal() => task(event),
+        UNHEALTHY => task(event),
+        _ => None,
+    }
 }
 
 /// The id of the task that an event is about.
@@ -66,6 +87,21 @@ mod tests {
         let event: EventMessage =
             serde_json::from_str(&DIED.replace("die", "start")).expect("an event");
         assert_eq!(ended(&event), None);
+    }
+
+    #[test]
+    fn a_signal_that_ends_a_container_ends_its_task_and_another_one_does_not() {
+        let stopping = |action: &str, signal: &str| {
+            let text = DIED.replace("die", action).replace("exitCode", "signal");
+            let event = serde_json::from_str(&text.replace("137", signal)).expect("an event");
+            stopping(&event).map(ToOwned::to_owned)
+        };
+        let t = Some("t".to_owned());
+        assert_eq!(stopping("kill", "15"), t);
+        assert_eq!(stopping("kill", "1"), None);
+        assert_eq!(stopping("health_status: unhealthy", ""), t);
+        assert_eq!(stopping("health_status: healthy", ""), None);
+        assert_eq!(stopping("die", "15"), None);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::{
 
 use crate::source::docker::{
     api::Api,
-    documents::{LocalDocuments, Place, ingress_of, local_facts, network_gossip, networks},
+    documents::{
+        LocalDocuments, Place, ingress_of, local_facts, network_gossip, networks,
+        tasks_by_container,
+    },
     error::DockerError,
     facts::{LocalFacts, NetworkFacts},
     kernel,
@@ -24,12 +27,15 @@ pub(in crate::source::docker) struct LocalSeen {
     pub(in crate::source::docker) facts: LocalFacts,
     /// Overlay networks that the engine knows, by id.
     pub(in crate::source::docker) networks: BTreeMap<String, NetworkFacts>,
+    /// Tasks by the ids of the containers that they run in.
+    pub(in crate::source::docker) tasks: BTreeMap<String, String>,
 }
 
 impl LocalSeen {
     /// A container has ended, and with it the task that it was.
     pub(super) fn ended(&mut self, container: &str, task: Option<&str>) {
         self.facts.containers.remove(container);
+        self.tasks.remove(container);
         if let (Some(running), Some(task)) = (&mut self.facts.running, task) {
             running.remove(task);
         }
@@ -64,7 +70,7 @@ impl LocalView {
         if let Some(address) = self.data_path(api, ingress.as_deref(), facts.ingress_addr).await? {
             facts.address = Some(address);
         }
-        Ok(LocalSeen { facts, networks })
+        Ok(LocalSeen { facts, networks, tasks: tasks_by_container(&documents.containers) })
     }
 
     /// The node's data-path address, if the gossip knows its seat in the ingress network.

@@ -1,10 +1,13 @@
 //! The engine as it is being watched: a task that connects, asks at its own pace, listens to events
 //! as hints to ask at once, and keeps what it saw ([`Seen`]) in a watch channel. While the engine is
-//! away, what was seen last stays, and it is looked for again at growing intervals.
+//! away, what was seen last stays, and it is looked for again at growing intervals; only the ends of
+//! tasks are noticed all the same (`processes`).
 
+mod ends;
 mod gossip;
 mod hints;
 mod local;
+mod processes;
 mod questions;
 mod session;
 mod swarm;
@@ -13,8 +16,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::sleep};
 
-use self::session::Session;
-pub(super) use self::{local::LocalSeen, swarm::USUAL_VXLAN_PORT};
+pub(super) use self::{ends::Ends, local::LocalSeen, swarm::USUAL_VXLAN_PORT};
+use self::{processes::Processes, session::Session};
 use super::{
     DockerOptions,
     documents::Place,
@@ -27,7 +30,7 @@ use super::{
 pub(super) const CERTIFICATES: &str = "swarm/certificates";
 /// The first wait before the engine is looked for again; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(4);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What was seen of the engine.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +43,8 @@ pub(super) struct Seen {
     pub(super) trouble: Option<String>,
     /// The node itself, as last told.
     pub(super) local: Option<Arc<LocalSeen>>,
+    /// Tasks of the node that have ended, or are about to, also while the engine is away.
+    pub(super) ends: Ends,
     /// The Swarm as its managers see it; `None` while they do not say.
     pub(super) swarm: Option<Arc<SwarmFacts>>,
     /// What the gossip knows, while it is asked.
@@ -65,11 +70,13 @@ pub(super) async fn watch_engine(
     mut gossip: watch::Receiver<bool>,
 ) {
     let mut wait = FIRST_WAIT;
+    let mut processes = Processes::new(seen.clone(), &options.exec_root);
     while !seen.is_closed() {
         let error = match Session::begin(&options, &seen).await {
             Ok(mut session) => {
                 wait = FIRST_WAIT;
-                session.run(&seen, &mut gossip).await
+                processes.try_again();
+                session.run(&seen, &mut gossip, &mut processes).await
             }
             Err(error) => Some(error),
         };

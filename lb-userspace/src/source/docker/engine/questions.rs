@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Seen, gossip, hints::Hint, session::Session, tell};
+use super::{LocalSeen, Seen, gossip, hints::Hint, session::Session, tell};
 use crate::source::docker::{documents::place, error::DockerError, pace::Pace};
 
 /// A task that runs must be in every node's maps within a second.
@@ -141,7 +141,12 @@ impl Session {
         }
         let looked = self.local.look(&self.api, &self.place);
         let local = Arc::new(timed(&mut self.paces.local, looked).await?);
-        tell(seen, |seen| seen.local = Some(local));
+        tell(seen, |seen| {
+            let running = |local: &LocalSeen| local.facts.running.clone().unwrap_or_default();
+            let before = seen.local.as_deref().map(running).unwrap_or_default();
+            seen.ends.looked(&before, &running(&local), Instant::now());
+            seen.local = Some(local);
+        });
         Ok(true)
     }
 

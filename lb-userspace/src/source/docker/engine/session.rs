@@ -18,6 +18,7 @@ use super::{
     Seen,
     hints::{self, Hint},
     local::LocalView,
+    processes::Processes,
     questions::{Paces, Question},
     swarm::SwarmView,
     tell,
@@ -75,11 +76,15 @@ impl Session {
         &mut self,
         seen: &watch::Sender<Seen>,
         gossip: &mut watch::Receiver<bool>,
+        processes: &mut Processes,
     ) -> Option<DockerError> {
         loop {
             let with_gossip = *gossip.borrow_and_update();
             if let Err(error) = self.ask_all(seen, with_gossip).await {
                 return Some(error);
+            }
+            if let Some(local) = &seen.borrow().local {
+                processes.watch(&local.tasks, &self.api);
             }
             let due = self.paces.due(self.place.is_manager, with_gossip);
             tokio::select! {
@@ -99,8 +104,13 @@ impl Session {
 
     fn happened(&mut self, event: &EventMessage, seen: &watch::Sender<Seen>) {
         self.paces.hurry(hints::of(event));
+        let now = Instant::now();
+        if let Some(task) = hints::stopping(event) {
+            tell(seen, |seen| seen.ends.stop(task, now));
+        }
         let Some(container) = hints::ended(event) else { return };
         tell(seen, |seen| {
+            hints::task(event).into_iter().for_each(|task| seen.ends.end(task, now));
             if let Some(local) = &mut seen.local {
                 Arc::make_mut(local).ended(container, hints::task(event));
             }

@@ -75,6 +75,7 @@ impl SwarmView {
             networks: self.networks.clone(),
             services: self.services.clone(),
             tasks,
+            ended: BTreeSet::new(),
         }
     }
 

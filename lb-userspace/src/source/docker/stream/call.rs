@@ -71,7 +71,9 @@ impl Caller {
     ) -> Result<(), StreamError> {
         let connection = Connection::to(manager, self.port, &self.credentials).await?;
         let Connection { peer, reader, writer } = connection;
+        // What the other side said before it went counts.
         tokio::select! {
+            biased;
             heard = self.hear(manager, &peer, reader) => heard,
             said = say(writer, station) => said,
         }

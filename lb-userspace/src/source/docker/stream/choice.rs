@@ -1,6 +1,10 @@
 //! Which manager is believed: pure. The one that was, as long as it is heard and its engine answers;
 //! else another such one; else none, and the last facts age.
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    sync::Arc,
+};
 
 use crate::source::docker::facts::SwarmFacts;
 
@@ -60,13 +64,24 @@ impl Choice {
         if let Some(said) = said {
             self.facts = Some(said.facts.clone());
         }
+        self.end();
+    }
+
+    /// That a task has ended is believed of any manager, also of one whose engine does not answer: its
+    /// agent has it from the task's own node.
+    fn end(&mut self) {
+        let ended: BTreeSet<_> =
+            self.said.values().flat_map(|said| &said.facts.ended).cloned().collect();
+        if let Some(facts) = self.facts.as_mut().filter(|facts| !ended.is_subset(&facts.ended)) {
+            Arc::make_mut(facts).end(ended);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::docker::facts::NodeFacts;
+    use crate::source::docker::facts::{NodeFacts, TaskFacts};
 
     const A: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
     const B: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
@@ -106,6 +121,25 @@ mod tests {
         assert_eq!(state(&choice), (Some(B), Some(2)));
         choice.told(B, facts(4), false);
         assert_eq!(state(&choice), (None, Some(2)));
+    }
+
+    #[test]
+    fn an_end_is_believed_of_every_manager() {
+        let tasks = || ["t", "u"].map(|id| (id.to_owned(), TaskFacts::default())).into();
+        let ended = || ["t".to_owned()].into();
+        let left =
+            |choice: &Choice| choice.facts().unwrap().tasks.keys().cloned().collect::<String>();
+        let mut choice = Choice::default();
+        choice.told(A, SwarmFacts { tasks: tasks(), ..facts(1) }, true);
+        choice.told(B, SwarmFacts { tasks: tasks(), ended: ended(), ..facts(2) }, false);
+        assert_eq!((state(&choice), left(&choice)), ((Some(A), Some(1)), "u".into()));
+        // The only manager's engine is away, and its agent says what it hears.
+        choice.told(
+            A,
+            SwarmFacts { tasks: tasks(), ended: ["u".into()].into(), ..facts(3) },
+            false,
+        );
+        assert_eq!((state(&choice), left(&choice)), ((None, Some(1)), String::new()));
     }
 
     #[test]

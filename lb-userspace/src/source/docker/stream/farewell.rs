@@ -24,7 +24,7 @@ use super::{
 
 /// How long a manager waits for those that have not heard its goodbye, and how long one to a manager may
 /// take: longer than any agent pauses between two attempts to connect.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long those who have heard may take to change over; none of them says when it has.
 const FOLLOW: Duration = Duration::from_secs(1);
 
@@ -57,10 +57,13 @@ async fn tell_callers(
     }
     let (ended, mut told) = watch::channel(BTreeSet::new());
     let edition = Arc::new(Edition { known: known.clone(), frame });
+    // Kept to the end: a session without an edition to come would close first, which can take away
+    // what it has just said.
+    let (_editions, edition) = watch::channel(Some(edition));
     let desk = Arc::new(Desk {
         credentials: credentials.clone(),
         register: Arc::default(),
-        edition: watch::channel(Some(edition)).1,
+        edition,
         admission: Admission::default(),
         complaints: complaints.clone(),
         ended: Some(ended),

@@ -21,8 +21,8 @@ const PROTOCOL: u32 = 1;
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(2);
 /// After how long a silent side is gone, and one that does not take a frame.
 pub(super) const SILENCE: Duration = Duration::from_secs(6);
-/// The longest frame of an agent to a manager's, bytes: it says little.
-pub(super) const AGENT_FRAME_MAX: usize = 16 * 1024;
+/// The longest frame of an agent to a manager's, bytes: it says little but the ids of some hundred tasks.
+pub(super) const AGENT_FRAME_MAX: usize = 64 * 1024;
 /// The longest frame of a manager's agent, bytes: some hundred bytes per task.
 pub(super) const MANAGER_FRAME_MAX: usize = 32 * 1024 * 1024;
 

@@ -43,7 +43,7 @@ pub use error::StreamError;
 pub use farewell::farewell;
 pub use identity::own_subject;
 pub use memo::MEMO_FILE;
-pub use presence::with_agents;
+pub use presence::{with_agents, with_ends};
 pub use running::Stream;
 pub use subject::{Role, Subject, SubjectError};
 

@@ -1,7 +1,7 @@
 //! Who has an agent: pure, with the time passed in. The managers' agents keep it; it becomes
 //! `has_agent` and `address` of the published facts.
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -9,8 +9,8 @@ use super::Present;
 use crate::source::docker::{AGENT_LEASE, Hello, facts::SwarmFacts};
 
 /// How long a node that had an agent before this one started counts as having one still: its agent
-/// needs a moment to find us.
-const GRACE: Duration = Duration::from_secs(10);
+/// needs to find us, and a worker's looks for new managers only every 15 s.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// When each node's agent was last heard.
 #[derive(Clone, Debug, Default)]
@@ -75,10 +75,32 @@ pub fn with_agents(
     facts
 }
 
+/// The facts as nodes' agents put them right: tasks of theirs that have ended are none, and those about
+/// to end drain. A node speaks for its own tasks alone.
+#[must_use]
+pub fn with_ends(
+    mut facts: SwarmFacts,
+    present: &Present,
+    own: Option<(&str, &Hello)>,
+) -> SwarmFacts {
+    let others = present.iter().map(|(node, hello)| (node.as_str(), hello));
+    let mut ended = BTreeSet::new();
+    for (node, hello) in others.chain(own) {
+        let runs_there = |task: &&String| facts.tasks.get(*task).is_some_and(|t| t.node == node);
+        ended.extend(hello.ended.iter().filter(runs_there).cloned());
+        for task in hello.stopping.iter() {
+            let task = facts.tasks.get_mut(task).filter(|task| task.node == node);
+            task.into_iter().for_each(|task| task.is_draining = true);
+        }
+    }
+    facts.end(ended);
+    facts
+}
+
 /// What facts from elsewhere say of agents.
 pub(super) fn present_in(facts: &SwarmFacts) -> Present {
     let agents = facts.nodes.iter().filter(|(_, node)| node.has_agent);
-    let hello = |address| Hello { address, ingress_addr: None, forwards: true };
+    let hello = |address| Hello { forwards: true, ..Hello::at(address) };
     agents.filter_map(|(id, node)| Some((id.clone(), hello(node.address?)))).collect()
 }
 
@@ -87,10 +109,10 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::source::docker::facts::NodeFacts;
+    use crate::source::docker::facts::{NodeFacts, TaskFacts};
 
     fn hello(last: u8) -> Hello {
-        Hello { address: Ipv4Addr::new(198, 18, 0, last), ingress_addr: None, forwards: true }
+        Hello { forwards: true, ..Hello::at(Ipv4Addr::new(198, 18, 0, last)) }
     }
 
     fn present(nodes: &[(&str, u8)]) -> Present {
@@ -154,5 +176,21 @@ mod tests {
         let facts = with_agents(facts, &present(&[]), Some(("own", &starting)));
         let own = &facts.nodes["own"];
         assert_eq!((own.has_agent, own.address), (false, Some(starting.address)));
+    }
+
+    #[test]
+    fn a_nodes_word_counts_for_its_own_tasks_alone() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        let task = |node: &str| TaskFacts { node: node.into(), ..TaskFacts::default() };
+        let tasks = [("a1", "a"), ("a2", "a"), ("b1", "b"), ("own1", "own"), ("own2", "own")];
+        let tasks = tasks.map(|(id, node)| (id.to_owned(), task(node))).into();
+        let facts = SwarmFacts { tasks, ..SwarmFacts::default() };
+        let said = Hello { ended: ids(&["a1", "b1"]), stopping: ids(&["a2", "own1"]), ..hello(1) };
+        let own = Hello { ended: ids(&["own2", "unheard of"]), ..hello(7) };
+        let told = with_ends(facts, &[("a".to_owned(), said)].into(), Some(("own", &own)));
+        assert_eq!(told.ended, ids(&["a1", "own2"]));
+        assert_eq!(told.tasks.keys().cloned().collect::<BTreeSet<_>>(), ids(&["a2", "b1", "own1"]));
+        let draining = told.tasks.iter().filter(|(_, task)| task.is_draining);
+        assert_eq!(draining.map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["a2"]);
     }
 }

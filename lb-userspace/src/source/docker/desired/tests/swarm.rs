@@ -1,7 +1,7 @@
 //! Three nodes, the third without agent; `web`, published, with a task on the first two; `db`, not
 //! published, with one on the second; a plain container on the first.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use lb_common::addr::{V4, mac_of};
 
@@ -96,6 +96,7 @@ fn facts() -> SwarmFacts {
         .into(),
         services: services(),
         tasks: tasks.map(|(id, task)| (id.to_owned(), task)).into(),
+        ended: BTreeSet::new(),
     }
 }
 
@@ -145,6 +146,8 @@ fn local() -> LocalFacts {
         ]
         .into(),
         running: None,
+        ended: BTreeSet::new(),
+        stopping: BTreeSet::new(),
         ingress_addr: Some([10, 0, 0, 2].into()),
         overlay_namespaces: [("net-back".into(), "/run/docker/netns/1-back".into())].into(),
         has_ipvs: false,

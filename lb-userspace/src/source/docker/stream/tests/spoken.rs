@@ -109,11 +109,16 @@ async fn a_goodbye_counts_at_once() {
     let worker = swarm.worker("w", 5, &[("m", 1)]);
     let other = swarm.worker("v", 6, &[("m", 1)]);
     present_are(&manager, &[("v", 6), ("w", 5)]).await;
+    // What a farewell goes by is written down a moment after it is known.
+    swarm.remembered("w", &[]).await;
     drop(worker);
     assert_eq!(farewell(&swarm.state_dir("w")).await.unwrap(), Vec::<String>::new());
     present_are(&manager, &[("v", 6)]).await;
 
-    // The manager's own: nobody is left to publish it, so those that call it hear it from itself.
+    // The manager's own: nobody is left to publish it, so those that call it hear it from itself. Who
+    // has heard nothing before has nothing to put right.
+    number_heard(&other, 0).await;
+    swarm.remembered("m", &[("v", 6)]).await;
     drop(manager);
     assert_eq!(farewell(&swarm.state_dir("m")).await.unwrap(), Vec::<String>::new());
     let known = heard(&other, |heard| {

@@ -184,7 +184,7 @@ pub(super) fn address(last: u8) -> Ipv4Addr {
 }
 
 pub(super) fn hello(last: u8) -> Hello {
-    Hello { address: Ipv4Addr::new(10, 0, 0, last), ingress_addr: None, forwards: true }
+    Hello { forwards: true, ..Hello::at(Ipv4Addr::new(10, 0, 0, last)) }
 }
 
 pub(super) fn present(nodes: &[(&str, u8)]) -> Present {
