@@ -10,6 +10,7 @@ mod detach;
 mod encrypted;
 mod failure;
 mod labels;
+mod managers;
 mod mesh;
 mod no_agent;
 mod ports;

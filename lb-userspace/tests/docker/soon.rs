@@ -1,6 +1,7 @@
 //! How soon a change of tasks is known everywhere. It is to take a second; what it took is printed. The
-//! limit is three times that, and of the median of several rounds: the machine that tests may be slow,
-//! busy with other tests, and each look at a node's maps starts a program.
+//! limit is five times that, and of the median of several rounds: the machine that tests may be slow and
+//! is busy with other tests, agents without optimisation share its CPUs with engines, and each look at a
+//! node's maps starts a program.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use lb_testbed::eventually;
 
 use super::bed::{AMPLE, Bed, NODES};
 
-const LIMIT: Duration = Duration::from_secs(3);
+const LIMIT: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 3;
 
 #[test]

@@ -45,6 +45,7 @@ pub fn start(options: DockerOptions, forwards: watch::Receiver<bool>) -> Reading
         seen: seen_by_us,
         gossip,
         known: Known::default(),
+        unnamed: None,
         without_manager: None,
         talk: None,
         forwards,
@@ -62,6 +63,8 @@ struct Source {
     seen: watch::Receiver<Seen>,
     gossip: watch::Sender<bool>,
     known: Known,
+    /// Why the node's certificate does not tell which Swarm it is in.
+    unnamed: Option<String>,
     /// Since when no manager tells.
     without_manager: Option<Instant>,
     talk: Option<Talk>,
@@ -110,10 +113,9 @@ impl Source {
     fn begin(&mut self, seen: &Seen) {
         let Some(place) = &seen.place else { return };
         let certificates = self.certificates(place);
-        let subject = match own_subject(&certificates) {
-            Ok(subject) => subject,
-            Err(error) => return self.told.trouble(Some(&error.to_string())),
-        };
+        let subject = own_subject(&certificates);
+        self.unnamed = subject.as_ref().err().map(ToString::to_string);
+        let Ok(subject) = subject else { return };
         if subject.cluster == self.known.cluster_id {
             return;
         }
@@ -176,9 +178,10 @@ impl Source {
         let is_first = self.readings.borrow().is_none();
         let is_known = has_manager(seen, self.known.manager.as_deref()) || seen.gossip.is_some();
         let picture = assemble(seen, &self.known).filter(|_| is_known || !is_first);
-        let Some(mut picture) = picture else {
-            return self.told.trouble(seen.trouble.as_ref());
-        };
+        // An engine that tells of no Swarm says why better than a certificate that is not there.
+        let trouble = seen.trouble.as_ref().or(self.unnamed.as_ref());
+        let Some(mut picture) = picture else { return self.told.trouble(trouble) };
+        picture.origin.trouble = trouble.cloned();
         let forwards = *self.forwards.borrow_and_update();
         if let (Some(talk), Some(place)) = (&self.talk, &seen.place) {
             talk.stand(place, &picture, forwards);

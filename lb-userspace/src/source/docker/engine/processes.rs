@@ -106,6 +106,8 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 mod tests {
     use std::process::{Child, Command};
 
+    use futures::FutureExt as _;
+
     use super::*;
 
     fn sleeper() -> Child {
@@ -116,10 +118,10 @@ mod tests {
     async fn the_end_of_a_process_is_noticed() {
         let mut child = sleeper();
         let pid = i32::try_from(child.id()).expect("a pid");
-        let ended =
-            tokio::spawn(async move { until_ended(pid, "/proc/self/ns/net".as_ref()).await });
+        let mut ended = Box::pin(until_ended(pid, "/proc/self/ns/net".as_ref()));
+        assert!(ended.as_mut().now_or_never().is_none());
         child.kill().expect("killed");
-        ended.await.expect("no panic").expect("watched");
+        ended.await.expect("watched");
         child.wait().expect("reaped");
     }
 

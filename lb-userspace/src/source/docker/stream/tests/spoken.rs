@@ -133,6 +133,7 @@ async fn a_goodbye_that_nobody_hears_is_told() {
     assert_eq!(farewell(&swarm.state_dir("w")).await.unwrap(), Vec::<String>::new());
     let worker = swarm.worker("w", 5, &[("m", 1)]);
     problem(&worker, "cannot connect").await;
+    swarm.remembered("w", &[]).await;
     drop(worker);
     let untold = farewell(&swarm.state_dir("w")).await.unwrap();
     assert!(untold[0].contains("127.0.0.1") && untold[0].contains("cannot connect"), "{untold:?}");
