@@ -101,18 +101,19 @@ fn local_leg<T: Tables>(tables: &T, backend: &Backend) -> Option<Leg> {
 }
 
 /// A SYN or datagram goes to the owner. Where that one is not here yet, since other nodes heard of it
-/// before its own did, it goes to the newest former owner that still takes new flows; what follows
-/// finds it there by its second chance.
+/// before its own did, it goes to the newest former owner that still takes new flows, and where there
+/// is none, to one that drains: that one may still serve it. What follows finds it there by its second
+/// chance.
 #[inline(never)]
 fn begin<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
     let Some(service) = tables.service(arrival.port.service) else {
         return Verdict::drop(Reason::Internal);
     };
     let mut row = arrival.row;
-    let mut step = 0;
+    let (mut step, mut draining_too) = (0, false);
     while step < ROW_LEN && row.owner() != 0 {
         if let Some(owner) = backend(tables, service, row.owner())
-            && (step == 0 || owner.state == STATE_ACTIVE)
+            && (step == 0 || draining_too || owner.state == STATE_ACTIVE)
             && !is_beyond(&owner)
         {
             if owner.node != NODE_SELF && (step != 0 || !arrival.tunnelled) {
@@ -124,6 +125,9 @@ fn begin<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
         }
         row = row.rest();
         step += 1;
+        if !draining_too && (step == ROW_LEN || row.owner() == 0) {
+            (row, step, draining_too) = (arrival.row.rest(), 1, true);
+        }
     }
     refuse(arrival, Reason::TaskGone)
 }

@@ -1,8 +1,9 @@
 //! One service at one node: its options in the maps' terms, its backends and its rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
+    backend::NODE_SELF,
     hash::name_hash,
     row::BackendNumber,
     service::{FLAG_CLIENT_IP, FLAG_DIRECT, FLAG_INGRESS, SCHEDULER_HASH, SCHEDULER_RR},
@@ -24,7 +25,8 @@ pub(super) fn service(
     let seed = name_hash(hash_key, target.name.as_bytes()) as u32;
     let scheduler = scheduler(target.service);
     let backends = backends(target, here, previous);
-    let rows = rows(&backends, here.held, (scheduler, seed), previous);
+    let held = not_yet(target, &backends, here);
+    let rows = rows(&backends, &held, (scheduler, seed), previous);
     ServiceContents {
         name: target.name.clone(),
         seed,
@@ -33,6 +35,21 @@ pub(super) fn service(
         rows,
         backends,
     }
+}
+
+/// Who must not own rows yet: besides the held, tasks here whose gateway leg the engine has made, as
+/// it says, but which has not been found so far.
+fn not_yet(
+    target: &Target<'_>,
+    backends: &BTreeMap<BackendNumber, BackendContents>,
+    here: Here<'_>,
+) -> BTreeSet<String> {
+    let is_found_later = here.docker.is_some() && target.network.is_none();
+    let lacks_leg = |backend: &&BackendContents| {
+        is_found_later && backend.peer == NODE_SELF && backend.leg.is_none()
+    };
+    let lacking = backends.values().filter(lacks_leg).map(|backend| backend.task.clone());
+    lacking.chain(here.held.iter().cloned()).collect()
 }
 
 fn scheduler(service: &Service) -> u8 {
@@ -57,7 +74,7 @@ fn flags(service: &Service) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::fixtures;
+    use crate::compile::{LocalLegs, Previous, compile, fixtures};
 
     #[test]
     fn options_map_to_scheduler_and_flags() {
@@ -75,5 +92,25 @@ mod tests {
         assert_eq!(case(Source, false, Tunnel), (SCHEDULER_HASH, FLAG_CLIENT_IP));
         assert_eq!(case(Hash, true, Direct), (SCHEDULER_HASH, FLAG_CLIENT_IP | FLAG_DIRECT));
         assert_eq!(case(RoundRobin, true, Direct), (SCHEDULER_RR, FLAG_CLIENT_IP | FLAG_DIRECT));
+    }
+
+    #[test]
+    fn beside_docker_a_task_here_owns_rows_once_its_leg_is_found() {
+        let web = fixtures::service("web", &[("a", "n1", 1), ("b", "n2", 1)]);
+        let desired = fixtures::beside_docker(fixtures::cluster(vec![web]));
+        let owners = |legs: &LocalLegs, held: &BTreeSet<String>| -> BTreeSet<BackendNumber> {
+            let contents = compile(&desired, "n1", legs, held, &Previous::default()).unwrap();
+            contents
+                .services
+                .values()
+                .flat_map(|web| web.rows.iter().map(|row| row.owner()))
+                .collect()
+        };
+        let (none, held) = (LocalLegs::default(), BTreeSet::new());
+        let gateway = [("a".to_owned(), [172, 18, 0, 2])].into();
+        let found = LocalLegs { gateway, ..Default::default() };
+        assert_eq!(owners(&none, &held), [2].into());
+        assert_eq!(owners(&found, &held), [1, 2].into());
+        assert_eq!(owners(&none, &["b".to_owned()].into()), [1, 2].into(), "no better one");
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
         quiet(&world),
         not_here_yet(&world, on),
         not_known_yet(&world, on),
+        only_draining_yet(&world, on),
     ]
 }
 
@@ -93,6 +94,16 @@ fn not_known_yet(world: &World, on: &Interfaces) -> Case {
     let frame = forward(NODE_2, NODE, row([999, ON_2, ON_3]), NODE_2, &syn.bytes());
     let out = forward(NODE, NODE_3, row([ON_3]), NODE_2, &syn.bytes());
     Case::new("so does one whose owner is not known yet, past those that drain", &world)
+        .sends(Nic, &frame, on.nic, &out)
+}
+
+fn only_draining_yet(world: &World, on: &Interfaces) -> Case {
+    let mut world = world.clone();
+    world.backend_mut(WEB, ON_2).state = STATE_DRAINING;
+    let syn = to_web().to((NODE_2, WEB_PORT)).flags(SYN);
+    let frame = forward(NODE_2, NODE, row([999, ON_2]), NODE_2, &syn.bytes());
+    let out = forward(NODE, NODE_2, row([ON_2]), NODE_2, &syn.bytes());
+    Case::new("where all others drain, one of them may still serve it", &world)
         .sends(Nic, &frame, on.nic, &out)
 }
 
