@@ -21,27 +21,19 @@ const LETTERS: usize = 8;
 pub(super) type Tasks<'a> = BTreeMap<&'a str, &'a TaskFacts>;
 
 /// The tasks of each service by the service's id, as far as they can be backends: on a node that is
-/// known, with an address in a network that is known, and, where they are said to run here, running.
+/// known, with an address in a network that is known.
 pub(super) fn by_service<'a>(
     view: View<'a>,
     nodes: &Nodes,
     networks: &Networks,
 ) -> BTreeMap<&'a str, Tasks<'a>> {
     let mut services: BTreeMap<_, Tasks<'a>> = BTreeMap::new();
-    let is_backend = |id: &str, task: &TaskFacts| {
-        nodes.names.contains_key(&task.node)
-            && offset(task, networks).is_some()
-            && (task.node != view.local.node || runs_here(view, id))
-    };
-    for (id, task) in view.swarm.tasks.iter().filter(|(id, task)| is_backend(id, task)) {
+    let is_backend =
+        |task: &TaskFacts| nodes.names.contains_key(&task.node) && offset(task, networks).is_some();
+    for (id, task) in view.swarm.tasks.iter().filter(|(_, task)| is_backend(task)) {
         services.entry(task.service.as_str()).or_default().insert(id, task);
     }
     services
-}
-
-/// A container that died is no backend from then on, whatever the managers still believe.
-fn runs_here(view: View<'_>, id: &str) -> bool {
-    view.local.running.as_ref().is_none_or(|running| running.contains(id))
 }
 
 /// Names of all tasks by id: `SERVICE.SLOT.` and the first letters of the id; the id alone where two

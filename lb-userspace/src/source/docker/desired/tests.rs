@@ -92,12 +92,12 @@ fn a_task_that_stops_drains_and_so_does_one_on_a_lost_node() {
 }
 
 #[test]
-fn a_container_that_died_here_is_no_backend() {
+fn a_task_here_is_a_backend_before_its_container_is_seen() {
     let mut swarm = Swarm::usual();
     swarm.local.running = Some([WEB_2.to_owned()].into());
     let (state, ..) = swarm.desired().expect("ready");
     let web = service(&state, "web");
-    assert_eq!(web.tasks.iter().map(|task| task.number).collect::<Vec<_>>(), [7]);
+    assert_eq!(web.tasks.iter().map(|task| task.number).collect::<Vec<_>>(), [6, 7]);
 }
 
 #[test]
