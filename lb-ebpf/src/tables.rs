@@ -25,7 +25,7 @@ pub enum Socket {
     None,
     /// A connection that is open, opening or closing.
     Alive,
-    /// Only its TIME-WAIT remains.
+    /// Only its TIME-WAIT remains: it is over, and the client may use the port for the next one.
     TimeWait,
 }
 

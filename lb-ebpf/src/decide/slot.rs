@@ -96,12 +96,11 @@ impl HomeFlow<'_> {
         if value.entry != self.entry {
             value.entry = self.entry;
         }
+        let closing = value.flags & NAT_CLIENT_FIN != 0;
         if self.parsed.flags & FIN != 0 {
             value.flags |= NAT_CLIENT_FIN;
-        } else if value.flags & NAT_CLIENT_FIN != 0
-            && self.parsed.kind == Kind::Tcp
-            && leg.netns_id >= 0
-        {
+        }
+        if closing && self.parsed.kind == Kind::Tcp && leg.netns_id >= 0 {
             return Found::Closing;
         }
         Found::Mine
@@ -132,9 +131,9 @@ impl Slot {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
     Mine,
-    /// This flow's or an older one's from the same client port, whose client had sent its last byte:
-    /// the task's socket tells. Ports are used again within seconds, and the new flow may be another
-    /// task's whose row has just become this one's.
+    /// This flow's or an older one's from the same client port, whose client had sent FIN: the task's
+    /// socket tells. Ports are used again within seconds, and the new flow may be another task's whose
+    /// row has just become this one's.
     Closing,
     /// Another flow's of this task.
     Taken,
@@ -155,19 +154,24 @@ pub(super) fn known<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> bo
 pub(super) fn find<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg) -> Slot {
     // One key for all attempts: the stack has no room for one each.
     let mut key = flow.key(leg);
-    let mut attempt = 0;
+    let (mut attempt, mut closing) = (0, 0);
     while attempt <= ALTERNATIVES {
         key.client_port = flow.client_port(attempt);
         match look_up(tables, flow, leg, &key) {
             Some(Found::Mine) => return Slot::of(&key),
             Some(Found::Taken) => attempt += 1,
-            _ => break,
+            found => {
+                if found == Some(Found::Closing) {
+                    closing = NAT_CLIENT_FIN;
+                }
+                break;
+            }
         }
     }
     if flow.parsed.proto != TCP || flow.parsed.kind != Kind::Tcp {
         return Slot::NONE;
     }
-    rebuild(tables, flow, leg, &mut key)
+    rebuild(tables, flow, leg, &mut key, closing)
 }
 
 /// An entry that may be over is removed: the task's sockets tell, as if it had been evicted.
@@ -183,7 +187,7 @@ fn look_up<T: Tables>(
         if is_over || (found == Found::Mine && flow.parsed.flags & RST != 0) {
             tables.nat_remove(key);
         }
-        return (!is_over).then_some(found);
+        return Some(found);
     }
     tables.embryo(key, |value| {
         let found = flow.touch(value, leg);
@@ -196,15 +200,24 @@ fn look_up<T: Tables>(
 
 /// Second chance, first half: the entry is gone, but the task's namespace knows the connection.
 /// Alternatives come first, since a flow that has one would else be taken for its twin; a connection
-/// that is known to be another flow's is not asked about.
+/// that is known to be another flow's is not asked about, and one in TIME-WAIT is over: its client may
+/// use the port again.
 #[inline(always)]
-fn rebuild<T: Tables>(tables: &T, flow: &HomeFlow<'_>, leg: &Leg, key: &mut NatKey<V4>) -> Slot {
+fn rebuild<T: Tables>(
+    tables: &T,
+    flow: &HomeFlow<'_>,
+    leg: &Leg,
+    key: &mut NatKey<V4>,
+    closing: u8,
+) -> Slot {
     let mut attempt = ALTERNATIVES;
     loop {
         key.client_port = flow.client_port(attempt);
         let others = tables.nat(key, |value| flow.touch(value, leg)) == Some(Found::Taken);
-        if !others && tables.socket(leg, key) != Socket::None {
-            tables.nat_insert(key, &flow.value());
+        if !others && tables.socket(leg, key) == Socket::Alive {
+            let mut value = flow.value();
+            value.flags |= closing;
+            tables.nat_insert(key, &value);
             tables.stats(flow.service, |stats| stats.rebuilt += 1);
             return Slot::of(key);
         }
@@ -333,7 +346,7 @@ mod tests {
     #[test]
     fn a_rebuilt_flow_is_counted_and_known() {
         let world = world();
-        world.sockets.borrow_mut().insert(web_key(CLIENT, TASK_A), Socket::TimeWait);
+        world.sockets.borrow_mut().insert(web_key(CLIENT, TASK_A), Socket::Alive);
         let ack = packet(NODE, ACK);
         assert!(find(&world, &flow(&ack), &leg(&world)).port().is_some());
         assert!(known(&world, &flow(&ack), &leg(&world)));
@@ -373,7 +386,11 @@ mod tests {
         assert!(world.nat.borrow().is_empty());
         world.nat.borrow_mut().insert(key, closed);
         world.sockets.borrow_mut().insert(key, Socket::TimeWait);
+        assert_eq!(find(&world, &flow(&ack), &leg(&world)).port(), None, "over as well");
+        world.nat.borrow_mut().insert(key, closed);
+        world.sockets.borrow_mut().insert(key, Socket::Alive);
         assert!(find(&world, &flow(&ack), &leg(&world)).port().is_some(), "its last segment");
+        assert_eq!(world.nat.borrow()[&key].flags, NAT_CLIENT_FIN);
     }
 
     #[test]
