@@ -8,6 +8,7 @@
 
 pub mod addr;
 pub mod backend;
+pub mod bridge;
 pub mod drops;
 pub mod endpoint;
 pub mod flow;

@@ -3,8 +3,8 @@
 use aya::Pod;
 
 use crate::{
-    addr::V4, backend::Backend, endpoint::*, flow::*, info::*, leg::Leg, peer::Peer,
-    port::PublishedPort, row::Row, service::Service, stats::ServiceStats,
+    addr::V4, backend::Backend, bridge::Bridge, endpoint::*, flow::*, info::*, leg::Leg,
+    peer::Peer, port::PublishedPort, row::Row, service::Service, stats::ServiceStats,
 };
 
 macro_rules! pod {
@@ -19,6 +19,7 @@ macro_rules! pod {
 
 pod!(
     Backend,
+    Bridge,
     Leg,
     Peer,
     PublishedPort,

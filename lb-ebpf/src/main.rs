@@ -21,7 +21,7 @@ mod programs {
         skb::run_leg(&ctx)
     }
 
-    /// Second there: the task as a client of its own node.
+    /// Second there, and on bridges of containers: they as clients of their own node.
     #[classifier]
     fn tc_client(ctx: TcContext) -> i32 {
         skb::run_client(&ctx)
@@ -33,7 +33,7 @@ mod programs {
         overlay::run(&ctx)
     }
 
-    /// On the node's NICs, behind XDP: replies that have to wait for ARP.
+    /// On the node's NICs, behind XDP: replies that have to wait for ARP, or go to a bridge.
     #[classifier]
     fn tc_node(ctx: TcContext) -> i32 {
         skb::run_node(&ctx)

@@ -8,8 +8,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use lb_common::{
-    addr::V4, backend::*, drops::DROPS_LEN, endpoint::*, flow::*, info::*, leg::*, peer::*,
-    port::*, row::*, service::*, stats::ServiceStats, wire,
+    addr::V4, backend::*, bridge::*, drops::DROPS_LEN, endpoint::*, flow::*, info::*, leg::*,
+    peer::*, port::*, row::*, service::*, stats::ServiceStats, wire,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
@@ -37,6 +37,9 @@ pub static OWN_ADDRS: HashMap<V4, u32, 1024> = HashMap::new();
 /// Interface index -> device, for `bpf_redirect_map`.
 #[btf_map]
 pub static DEVICES: DevMapHash<4096> = DevMapHash::new();
+/// Interface index of a bridge of containers that have no leg -> their subnet.
+#[btf_map]
+pub static BRIDGES: HashMap<u32, Bridge, { BRIDGES_LEN as usize }, NO_PREALLOC> = HashMap::new();
 /// Who has which address in which overlay network.
 #[btf_map]
 pub static ENDPOINTS: HashMap<EndpointKey<V4>, Endpoint, { ENDPOINTS_LEN as usize }, NO_PREALLOC> =

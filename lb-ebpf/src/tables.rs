@@ -4,6 +4,7 @@
 use lb_common::{
     addr::V4,
     backend::Backend,
+    bridge::Bridge,
     drops::Reason,
     endpoint::{Endpoint, EndpointKey, OverlayLeg, VipFlowKey, VipFlowValue},
     flow::{
@@ -64,6 +65,8 @@ pub trait Tables {
     fn backend(&self, index: u32) -> Option<Backend>;
     /// Element of `LEGS`, if there is such a leg.
     fn leg(&self, index: u16) -> Option<Leg>;
+    /// The bridge of containers without legs whose interface is `ifindex`.
+    fn bridge(&self, ifindex: u32) -> Option<Bridge>;
     /// Element of `PEERS`, if there is such a node.
     fn peer(&self, index: u16) -> Option<Peer>;
     /// Index of the node with this data-path address; this node's own is 0.

@@ -51,7 +51,7 @@ pub enum Action {
     /// Translated by `nat`, then to the task behind leg `index`.
     ToTask,
     /// Translated by `nat`, then to the client by this node's routes; `index`: the peer that it came from,
-    /// if it came out of Docker's ingress network.
+    /// if it came in a frame.
     ToClient,
     /// Translated by `nat`, then to the entry node, peer `index`, in a tunnel frame.
     ToEntry,

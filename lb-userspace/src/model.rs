@@ -53,6 +53,8 @@ pub struct DockerNode {
     pub gateway: Ipv4Addr,
     /// The gateway legs of all containers here, those that belong to no service among them.
     pub legs: Vec<DockerLeg>,
+    /// Bridges whose containers have no gateway leg, `docker0` first: they may be clients.
+    pub bridges: Vec<DockerBridge>,
     /// This node's place in Docker's ingress network; `None`: it has none, or the network is
     /// encrypted and must not carry anything of ours.
     pub ingress: Option<IngressSeat>,
@@ -77,6 +79,15 @@ pub struct DockerLeg {
     pub mac: Mac,
     /// Its namespace.
     pub netns: Netns,
+}
+
+/// A bridge of a network that only this node has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerBridge {
+    /// The interface.
+    pub interface: String,
+    /// Where its containers have their addresses.
+    pub subnet: Subnet,
 }
 
 /// A node's place in Docker's ingress network, from which it reaches tasks of nodes that run no agent.

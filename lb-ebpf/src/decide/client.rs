@@ -1,8 +1,9 @@
-//! A task that dials a published port of its own node: a client like any other, once it has an
+//! A task, or beside Docker any container, that dials a published port of its own node: a client like any other, once it has an
 //! address that other nodes can answer to. Its connection has state here anyway, for the address, so
 //! the backend stands beside it and no row is followed.
 
 use lb_common::{
+    addr::V4,
     backend::{Backend, NODE_SELF},
     drops::Reason,
     flow::SnatOutValue,
@@ -18,7 +19,6 @@ use super::{
     full_nat::{is_beyond, towards},
     home::{opens, too_big},
     ingress,
-    leg::is_forged,
     slot::{HomeFlow, find, open},
     snat,
 };
@@ -57,10 +57,6 @@ pub fn task_client<T: Tables>(
     ifindex: u32,
     whole: bool,
 ) -> Option<TaskClient> {
-    // The first program passes foreign frames on there.
-    if tables.is_beside_docker() && is_forged(tables, packet, ifindex) {
-        return None;
-    }
     let Parse::Packet(mut parsed) = parse::<0>(packet) else { return None };
     if parsed.kind == Kind::IcmpError
         || !(parsed.dst == tables.node_addr() || tables.is_own(parsed.dst))
@@ -69,11 +65,25 @@ pub fn task_client<T: Tables>(
     }
     find_ports(tables, &mut parsed, Side::Task)?;
     ingress::open(tables, &parsed)?;
+    let mtu = sender_mtu(tables, parsed.src, ifindex)?;
     if !whole {
-        parsed.segment_len = tables.leg(leg_index(parsed.src))?.mtu;
+        parsed.segment_len = mtu;
     }
     remember(tables, &parsed, Side::Task);
     Some(TaskClient { parsed, node: parsed })
+}
+
+/// The MTU of whoever sends from that address by that interface: a task by its leg, a container by its
+/// bridge. `None`: forged, and beside Docker the engine's own rules judge.
+#[inline(always)]
+fn sender_mtu<T: Tables>(tables: &T, src: V4, ifindex: u32) -> Option<u16> {
+    if let Some(leg) = tables.leg(leg_index(src))
+        && leg.ifindex == ifindex
+        && leg.addr == src
+    {
+        return Some(leg.mtu);
+    }
+    Some(tables.bridge(ifindex).filter(|bridge| bridge.contains(src))?.mtu)
 }
 
 /// Decides about it; whether there is a verdict at all. (A function that returns nothing, or something

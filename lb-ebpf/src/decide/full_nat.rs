@@ -140,10 +140,7 @@ pub fn answered<T: Tables>(tables: &T, outer: V4, inner: &mut Parsed) -> Verdict
         return Verdict::pass();
     }
     remember(tables, inner, Side::Entry);
-    if is_leg(tables, connection.client) {
-        return snat::to_task(&connection);
-    }
-    Verdict { index: peer, ..Verdict::to_client(snat::to_client(&connection)) }
+    snat::back(tables, &connection, peer)
 }
 
 /// Whether a packet comes from the task that a connection goes to.

@@ -109,9 +109,7 @@ pub fn forwarded<T: Tables>(
 /// published addresses, whoever sent it.
 #[inline(always)]
 pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &mut Parsed) -> Verdict {
-    if sender(tables, outer).is_none() {
-        return Verdict::drop(Reason::UnknownPeer);
-    }
+    let Some(peer) = sender(tables, outer) else { return Verdict::drop(Reason::UnknownPeer) };
     let known =
         inner.fragment == Fragment::Later || is_published(tables, inner.proto, inner.src_port);
     if !known || !is_ours(tables, inner.proto, inner.src) {
@@ -129,7 +127,7 @@ pub fn replied<T: Tables>(tables: &T, outer: V4, inner: &mut Parsed) -> Verdict 
         flags: inner.flags,
     };
     match snat::connection(tables, &flow) {
-        Some(connection) => snat::to_task(&connection),
+        Some(connection) => snat::back(tables, &connection, peer),
         None => Verdict::unpack(),
     }
 }

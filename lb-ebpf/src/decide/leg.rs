@@ -49,7 +49,7 @@ pub fn is_foreign<T: Tables>(
 }
 
 #[inline(always)]
-pub(super) fn is_forged<T: Tables>(tables: &T, packet: &Packet<'_>, ifindex: u32) -> bool {
+fn is_forged<T: Tables>(tables: &T, packet: &Packet<'_>, ifindex: u32) -> bool {
     let Some(ip) = ipv4(packet) else { return false };
     let leg = tables.leg(leg_index(ip.src_addr));
     !leg.is_some_and(|leg| leg.ifindex == ifindex && leg.addr == ip.src_addr)
@@ -116,7 +116,8 @@ fn reply<T: Tables>(tables: &T, parsed: &Parsed) -> Option<Verdict> {
     Some(receiver(tables, parsed, &value, nat))
 }
 
-/// Whom a reply goes to: the entry node, the client, or a task of this node that dialled the node.
+/// Whom a reply goes to: the entry node, the client, or a task or container of this node that dialled
+/// the node.
 #[inline(always)]
 fn receiver<T: Tables>(tables: &T, parsed: &Parsed, value: &NatValue<V4>, nat: Nat) -> Verdict {
     if value.entry == NODE_SELF {
@@ -129,7 +130,7 @@ fn receiver<T: Tables>(tables: &T, parsed: &Parsed, value: &NatValue<V4>, nat: N
             flags: parsed.flags,
         };
         return match snat::connection(tables, &flow) {
-            Some(connection) => snat::to_task(&connection),
+            Some(connection) => snat::back(tables, &connection, NODE_SELF),
             None => Verdict::to_client(nat),
         };
     }

@@ -1,5 +1,5 @@
-//! Clients whose source is translated at their entry node: tasks that dial a published port of their
-//! own node, whose addresses mean nothing elsewhere, and all whose backend is on a node without agent.
+//! Clients whose source is translated at their entry node: tasks and containers that dial a published port
+//! of their own node, whose addresses mean nothing elsewhere, and all whose backend is on a node without agent.
 //! Their packets go out with an address of the node and a port that is allocated here, and the reply
 //! finds its way back by that port.
 //!
@@ -17,7 +17,10 @@ use lb_common::{
     service::Service,
 };
 
-use super::{entry, ingress::is_published};
+use super::{
+    entry,
+    ingress::{in_gateway_subnet, is_published},
+};
 use crate::{
     headers::{ACK, FIN, RST, SYN},
     parse::Parsed,
@@ -277,7 +280,7 @@ pub(super) struct Flow {
 
 /// The addresses and ports that a reply has for the client.
 #[inline(always)]
-pub(super) fn to_client(connection: &SnatInValue<V4>) -> Nat {
+fn to_client(connection: &SnatInValue<V4>) -> Nat {
     Nat {
         src: connection.dialled,
         dst: connection.client,
@@ -286,10 +289,16 @@ pub(super) fn to_client(connection: &SnatInValue<V4>) -> Nat {
     }
 }
 
-/// Hands a reply to the task whose connection it belongs to.
+/// Hands a reply, which came from `peer`, to whom the connection belongs to: a task by its leg, anybody else
+/// by the node's routes.
 #[inline(always)]
-pub(super) fn to_task(connection: &SnatInValue<V4>) -> Verdict {
-    Verdict::to_task(to_client(connection), leg_index(connection.client))
+pub(super) fn back<T: Tables>(tables: &T, connection: &SnatInValue<V4>, peer: u16) -> Verdict {
+    let nat = to_client(connection);
+    if in_gateway_subnet(tables, connection.client) {
+        Verdict::to_task(nat, leg_index(connection.client))
+    } else {
+        Verdict { index: peer, ..Verdict::to_client(nat) }
+    }
 }
 
 #[cfg(test)]

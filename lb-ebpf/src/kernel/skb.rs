@@ -1,7 +1,11 @@
 //! tcx on the host end of gateway legs (what tasks send) and on the NIC (what XDP could not finish):
 //! carries out what `decide` concluded.
 
-use aya_ebpf::{EbpfContext as _, bindings::tcx_action_base::TCX_NEXT, programs::TcContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{BPF_F_ADJ_ROOM_FIXED_GSO, tcx_action_base::TCX_NEXT},
+    programs::TcContext,
+};
 use lb_common::{
     drops::Reason,
     wire::{OUTER_LEN, TUNNEL_OVERHEAD},
@@ -49,7 +53,8 @@ pub fn run_leg(ctx: &TcContext) -> i32 {
     }
 }
 
-/// The second program on a leg, for what the first let pass: the task as a client of its own node.
+/// The second program on a leg, for what the first let pass, and the one on a bridge: the task or container
+/// as a client of its own node.
 /// Two programs and not one, since neither stack nor verifier would take both.
 #[inline(always)]
 pub fn run_client(ctx: &TcContext) -> i32 {
@@ -65,7 +70,8 @@ pub fn run_client(ctx: &TcContext) -> i32 {
     }
 }
 
-/// The program on the NIC: replies whose client's Ethernet address XDP did not find.
+/// The program on the NIC: replies whose client's Ethernet address XDP did not find, and those to
+/// containers behind bridges.
 #[inline(always)]
 pub fn run_node(ctx: &TcContext) -> i32 {
     let kernel = Kernel::new(ctx.as_ptr());
@@ -81,8 +87,10 @@ pub fn run_node(ctx: &TcContext) -> i32 {
     let Some(Inner { parsed: mut inner, is_reply: true }) = unwrap(&kernel, &packet) else {
         return TCX_NEXT;
     };
-    match replied(&kernel, outer, &mut inner).action {
+    let verdict = replied(&kernel, outer, &mut inner);
+    match verdict.action {
         Action::Unpack => finish(&kernel, unpack(ctx, &inner)),
+        Action::ToClient => late_client(ctx, &verdict, &inner),
         _ => TCX_NEXT,
     }
 }
@@ -94,16 +102,22 @@ fn run_ingress(ctx: &TcContext, outer: u32) -> i32 {
     let Parse::Packet(mut inner) = parse::<OUTER_LEN>(&inner_packet(ctx)) else { return TCX_NEXT };
     let verdict = answered(&kernel, outer.to_ne_bytes(), &mut inner);
     match verdict.action {
-        Action::ToClient => finish(&kernel, to_late_client(ctx, &kernel, &verdict, &inner)),
+        Action::ToClient => late_client(ctx, &verdict, &inner),
         _ => TCX_NEXT,
     }
+}
+
+#[inline(never)]
+fn late_client(ctx: &TcContext, verdict: &Verdict, parsed: &Parsed) -> i32 {
+    let kernel = Kernel::new(ctx.as_ptr());
+    finish(&kernel, to_late_client(ctx, &kernel, verdict, parsed))
 }
 
 #[inline(always)]
 fn to_late_client(ctx: &TcContext, kernel: &Kernel, verdict: &Verdict, parsed: &Parsed) -> Outcome {
     match next_hop(ctx.as_ptr(), verdict.nat.src, verdict.nat.dst, ifindex(ctx)) {
         NextHop::Resolved { ifindex, .. } | NextHop::Unresolved { ifindex } => {
-            adjust_room(ctx, -(OUTER_LEN as i32), 0)?;
+            unwrap_frame(ctx)?;
             translate(ctx, parsed, &verdict.nat)?;
             clamp_for(ctx, kernel, parsed, verdict.index)?;
             send_by_neighbour(ifindex)
@@ -232,11 +246,17 @@ fn refuse(ctx: &TcContext, kernel: &Kernel, verdict: &Verdict, parsed: &Parsed) 
     unreachable_back(ctx, verdict.mtu)
 }
 
+/// Segments keep their length: the sender has made them for what the tunnel carries.
+#[inline(always)]
+fn unwrap_frame(ctx: &TcContext) -> Result<(), Reason> {
+    adjust_room(ctx, -(OUTER_LEN as i32), BPF_F_ADJ_ROOM_FIXED_GSO.into())
+}
+
 #[inline(always)]
 fn unpack(ctx: &TcContext, parsed: &Parsed) -> Outcome {
     match next_hop(ctx.as_ptr(), parsed.src, parsed.dst, ifindex(ctx)) {
         NextHop::Resolved { ifindex, .. } | NextHop::Unresolved { ifindex } => {
-            adjust_room(ctx, -(OUTER_LEN as i32), 0)?;
+            unwrap_frame(ctx)?;
             send_by_neighbour(ifindex)
         }
         NextHop::None => Err(Reason::NoNextHop),

@@ -11,6 +11,7 @@ use aya_ebpf::{
 use lb_common::{
     addr::V4,
     backend::Backend,
+    bridge::Bridge,
     drops::Reason,
     endpoint::{Endpoint, EndpointKey, OverlayLeg, VipFlowKey, VipFlowValue, overlay_leg_index},
     flow::{
@@ -142,6 +143,12 @@ impl Tables for Kernel {
     #[inline(always)]
     fn leg(&self, index: u16) -> Option<Leg> {
         maps::LEGS.get(index.into()).copied().filter(|leg| leg.ifindex != 0)
+    }
+
+    #[inline(always)]
+    fn bridge(&self, ifindex: u32) -> Option<Bridge> {
+        // SAFETY: a bridge never changes in place; a reused element tells of another one.
+        unsafe { maps::BRIDGES.get(ifindex) }.copied()
     }
 
     #[inline(always)]

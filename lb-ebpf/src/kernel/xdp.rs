@@ -156,8 +156,10 @@ fn carry_out(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bo
         Action::Unpack => unpack(ctx, parsed),
         Action::Refuse | Action::TooBig => refuse(ctx, verdict, parsed, tunnelled),
         Action::Drop => Err(verdict.reason.unwrap_or(Reason::Internal)),
+        // No XDP reaches a container behind a bridge: `tc_node` does.
+        Action::ToClient => Ok(XDP_PASS),
         // Only tasks reply, on legs or in Docker's ingress network.
-        Action::ToClient | Action::ToEntry | Action::ToIngress => Err(Reason::Internal),
+        Action::ToEntry | Action::ToIngress => Err(Reason::Internal),
     }
 }
 
@@ -206,15 +208,17 @@ fn into_ingress(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed) -> Outcome
     into_tunnel(ctx, kernel, verdict.index, &tunnel)
 }
 
-/// An answer out of Docker's ingress network, to the client; where its Ethernet address is not known,
-/// by `tc_node`.
+/// An answer out of Docker's ingress network, to the client; where its Ethernet address is not known, or
+/// it is a container behind a bridge, by `tc_node`.
 #[inline(never)]
 fn to_client(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed) -> Outcome {
     let ingress = ctx.ingress_ifindex() as u32;
+    let kernel = Kernel::new(ctx.as_ptr());
     match next_hop(ctx.as_ptr(), verdict.nat.src, verdict.nat.dst, ingress) {
+        NextHop::Resolved { ifindex, .. } if kernel.bridge(ifindex).is_some() => Ok(XDP_PASS),
         NextHop::Resolved { ifindex, macs } => {
             adjust_head(ctx, OUTER_LEN as i32)?;
-            translate(ctx, &Kernel::new(ctx.as_ptr()), verdict, parsed)?;
+            translate(ctx, &kernel, verdict, parsed)?;
             send(&packet(ctx), macs.0, macs.1, ifindex)
         }
         NextHop::Unresolved { .. } => Ok(XDP_PASS),

@@ -28,6 +28,7 @@ pub(super) fn receive_answer(world: &World, wire: &mut Wire, outer: V4) -> Outco
         return conclude(world, wire, &verdict, &inner, true);
     }
     match world.ways.get(&verdict.nat.dst) {
+        Some(Way::Resolved { ifindex, .. }) if world.bridge(*ifindex).is_some() => Ok(End::Pass),
         Some(Way::Resolved { ifindex, macs }) => {
             wire.adjust_head(OUTER_LEN as i32);
             translate(world, wire, &verdict, &inner)?;
@@ -62,11 +63,21 @@ pub(super) fn receive_late_answer(world: &World, wire: &mut Wire, outer: V4) -> 
         return Ok(End::Pass);
     };
     let verdict = answered(world, outer, &mut inner);
-    if verdict.action != Action::ToClient {
-        return Ok(End::Pass);
+    match verdict.action {
+        Action::ToClient => late_client(world, wire, &verdict, &inner),
+        _ => Ok(End::Pass),
     }
+}
+
+/// A packet out of a frame, to a client that XDP did not reach.
+pub(super) fn late_client(
+    world: &World,
+    wire: &mut Wire,
+    verdict: &Verdict,
+    parsed: &Parsed,
+) -> Outcome {
     let ifindex = way(world, verdict.nat.dst)?;
     wire.adjust_room(-(OUTER_LEN as i32));
-    translate(world, wire, &verdict, &inner)?;
+    translate(world, wire, verdict, parsed)?;
     Ok(End::Ask(ifindex))
 }

@@ -23,7 +23,7 @@ pub use cases::{Case, Hook, Step, all, arrive};
 pub use frame::{Frame, IcmpError, Tunnelled};
 pub use link::*;
 pub use overlay::*;
-pub use run::{End, REPLY_MACS, Ran, from_task, tc_node, xdp};
+pub use run::{End, REPLY_MACS, Ran, from_bridge, from_task, tc_node, xdp};
 pub use tables::{Way, World};
 pub use tc_overlay::tc_overlay;
 pub use tc_vip::{tc_vip_in, tc_vip_out};

@@ -12,7 +12,7 @@ use lb_common::{
 
 use super::{
     Way, World,
-    full_nat::{ingress, receive_answer, receive_late_answer, translate},
+    full_nat::{ingress, late_client, receive_answer, receive_late_answer, translate},
 };
 use crate::{
     decide::{
@@ -176,7 +176,8 @@ pub(super) fn conclude(
         Action::Unpack => unpack(world, wire, parsed),
         Action::Refuse | Action::TooBig => refuse(world, wire, verdict, parsed, tunnelled),
         Action::Drop => Err(verdict.reason.unwrap_or(Reason::Internal)),
-        Action::ToClient | Action::ToEntry => Err(Reason::Internal),
+        Action::ToClient => Ok(End::Pass),
+        Action::ToEntry => Err(Reason::Internal),
     }
 }
 
@@ -291,6 +292,14 @@ pub fn from_task(world: &World, frame: &[u8], ifindex: u32, whole: bool) -> Ran 
         Ok(true) => dial(world, &mut wire, ifindex, whole),
         Err(reason) => Err(reason),
     };
+    finish(world, wire, outcome)
+}
+
+/// The program `tc_client` on a bridge: a frame from a container.
+#[must_use]
+pub fn from_bridge(world: &World, frame: &[u8], ifindex: u32) -> Ran {
+    let mut wire = Wire(frame.to_vec());
+    let outcome = dial(world, &mut wire, ifindex, true);
     finish(world, wire, outcome)
 }
 
@@ -412,8 +421,11 @@ fn receive_late(world: &World, wire: &mut Wire) -> Outcome {
     let Some(Inner { mut parsed, is_reply: true }) = unwrap(world, &packet) else {
         return Ok(End::Pass);
     };
-    if replied(world, outer, &mut parsed).action != Action::Unpack {
-        return Ok(End::Pass);
+    let verdict = replied(world, outer, &mut parsed);
+    match verdict.action {
+        Action::Unpack => {}
+        Action::ToClient => return late_client(world, wire, &verdict, &parsed),
+        _ => return Ok(End::Pass),
     }
     let ifindex = way(world, parsed.dst)?;
     wire.adjust_room(-(OUTER_LEN as i32));

@@ -9,6 +9,7 @@ use std::{
 use lb_common::{
     addr::{Mac, V4},
     backend::Backend,
+    bridge::Bridge,
     drops::Reason,
     endpoint::{Endpoint, EndpointKey, OverlayLeg, VipFlowKey, VipFlowValue},
     flow::{
@@ -77,6 +78,8 @@ pub struct World {
     pub backends: BTreeMap<u32, Backend>,
     /// `LEGS`.
     pub legs: BTreeMap<u16, Leg>,
+    /// `BRIDGES`.
+    pub bridges: BTreeMap<u32, Bridge>,
     /// `PEERS`.
     pub peers: BTreeMap<u16, Peer>,
     /// `PEER_INDEX`.
@@ -196,6 +199,10 @@ impl Tables for World {
 
     fn leg(&self, index: u16) -> Option<Leg> {
         self.legs.get(&index).copied().filter(|leg| leg.ifindex != 0)
+    }
+
+    fn bridge(&self, ifindex: u32) -> Option<Bridge> {
+        self.bridges.get(&ifindex).copied()
     }
 
     fn peer(&self, index: u16) -> Option<Peer> {

@@ -4,6 +4,7 @@
 use lb_common::{
     addr::{Mac, V4, mac_of},
     backend::{Backend, STATE_ACTIVE},
+    bridge::Bridge,
     flow::{NatKey, NatValue},
     leg::{Leg, leg_index},
     peer::{PEER_PRESENT, PEER_RESOLVED, Peer},
@@ -39,6 +40,11 @@ pub const CLIENT: (V4, u16) = ([198, 18, 0, 100], 40_000);
 pub const QUIET_CLIENT: (V4, u16) = ([198, 18, 0, 101], 40_000);
 /// A client that no route leads to.
 pub const LOST_CLIENT: (V4, u16) = ([203, 0, 113, 9], 40_000);
+
+/// A container on a bridge of the node's own.
+pub const GUEST: (V4, u16) = ([172, 17, 0, 5], 50_000);
+/// Ethernet address of that bridge.
+pub const BRIDGE_MAC: Mac = [2, 0x42, 172, 17, 0, 1];
 
 /// VNI of Docker's ingress network.
 pub const INGRESS_VNI: u32 = 5000;
@@ -89,11 +95,13 @@ pub struct Interfaces {
     pub legs: [u32; 2],
     /// Node ends of the overlay legs of [`super::ME`], [`super::MONGO_HERE`] and [`super::SECOND`].
     pub overlay: [u32; 3],
+    /// The bridge of [`GUEST`].
+    pub bridge: u32,
 }
 
 impl Default for Interfaces {
     fn default() -> Self {
-        Self { nic: 2, legs: [3, 4], overlay: [5, 6, 7] }
+        Self { nic: 2, legs: [3, 4], overlay: [5, 6, 7], bridge: 8 }
     }
 }
 
@@ -243,6 +251,18 @@ impl World {
             world.service_mut(service).flags |= FLAG_INGRESS;
             world.set_rows(service, &[row([ON_2])]);
         }
+        world
+    }
+
+    /// The same cluster beside Docker, with a bridge where [`GUEST`] is.
+    #[must_use]
+    pub fn with_bridge(mut world: Self, on: &Interfaces) -> Self {
+        world.beside_docker = true;
+        let bridge =
+            Bridge { addr: [172, 17, 0, 0], mask: [255, 255, 0, 0], mtu: LEG_MTU, reserved: 0 };
+        world.bridges.insert(on.bridge, bridge);
+        let macs = (mac_of(GUEST.0), BRIDGE_MAC);
+        world.ways.insert(GUEST.0, Way::Resolved { ifindex: on.bridge, macs });
         world
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Role {
     Leg,
     /// The node's end of a task's overlay leg.
     OverlayLeg,
+    /// A bridge of containers without gateway legs.
+    Bridge,
 }
 
 /// Interfaces by name with their roles.
@@ -129,7 +131,7 @@ impl Role {
             Self::Nic => &[Hook::Tcx, Hook::Tcx, Hook::Xdp],
             Self::DockerNic => &[Hook::Tcx, Hook::Xdp],
             Self::Leg => &[Hook::Tcx, Hook::Tcx],
-            Self::OverlayLeg => &[Hook::Tcx],
+            Self::OverlayLeg | Self::Bridge => &[Hook::Tcx],
         }
     }
 }
@@ -145,6 +147,7 @@ fn attach(
             dataplane.attach_tcx(TcProgram::Client, interface)?.link,
         ],
         Role::OverlayLeg => vec![dataplane.attach_tcx(TcProgram::Overlay, interface)?.link],
+        Role::Bridge => vec![dataplane.attach_tcx(TcProgram::Client, interface)?.link],
         Role::Nic => vec![
             dataplane.attach_tcx(TcProgram::Node, interface)?.link,
             dataplane.attach_tcx(TcProgram::Arrive, interface)?.link,

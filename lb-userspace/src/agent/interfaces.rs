@@ -16,6 +16,7 @@ use crate::{
     compile::LocalLegs,
     host::{
         Netlink,
+        docker::BridgeState,
         legs::LegState,
         network::{self, Interface},
         overlay::{OverlayState, Owner},
@@ -67,6 +68,8 @@ pub(super) struct Present {
     pub(super) nic_role: Role,
     /// Gateway legs by task; beside Docker, also those of containers that are none, by container.
     pub(super) gateway: BTreeMap<String, LegState>,
+    /// Bridges of containers without gateway legs.
+    pub(super) bridges: Vec<BridgeState>,
     /// Overlay legs.
     pub(super) overlay: BTreeMap<Owner, OverlayState>,
 }
@@ -77,7 +80,8 @@ impl Present {
         let nics = self.nics.iter().map(|nic| (nic.link.name.clone(), self.nic_role));
         let gateway = self.gateway.values().map(|leg| (leg.ifname.clone(), Role::Leg));
         let overlay = self.overlay.values().map(|leg| (leg.ifname.clone(), Role::OverlayLeg));
-        nics.chain(gateway).chain(overlay).collect()
+        let bridges = self.bridges.iter().map(|bridge| (bridge.ifname.clone(), Role::Bridge));
+        nics.chain(gateway).chain(overlay).chain(bridges).collect()
     }
 
     /// Every interface that XDP may send to. Overlay legs are not among them: packets get there by

@@ -20,7 +20,7 @@ use crate::{
     dataplane::{Dataplane, Globals, LoadError, PinsError},
     host::{
         Journal, Netlink,
-        docker::DockerLegs,
+        docker::{DockerLegs, bridges},
         legs::{LegSpec, Legs},
         mtu::tunnel_mtu,
         netns,
@@ -192,8 +192,9 @@ impl Workbench {
         let mtu = tunnel_mtu(interfaces::mtu(&nics));
         let legs = self.docker_legs.find(docker, mtu, &mut self.journal).await;
         round.problems.extend(legs.problems);
+        let bridges = bridges(&self.netlink, &docker.bridges, mtu).await?;
         let (nic_role, overlay) = (Role::DockerNic, BTreeMap::new());
-        let present = Present { nics, nic_role, gateway: legs.present, overlay };
+        let present = Present { nics, nic_role, gateway: legs.present, bridges, overlay };
         self.attach(&present, &mut round)?;
         self.check_vips(desired, &mut round).await?;
         self.write(desired, held, &present, &mut round).await?;
@@ -207,7 +208,7 @@ impl Workbench {
         let overlay = overlay::ensure(&self.overlay_legs, &wanted.overlay).await;
         round.problems.extend(gateway.problems.into_iter().chain(overlay.problems));
         let (gateway, overlay) = (gateway.present, overlay.present);
-        Present { nics, nic_role: Role::Nic, gateway, overlay }
+        Present { nics, nic_role: Role::Nic, gateway, bridges: Vec::new(), overlay }
     }
 
     /// Programs where they belong, before the maps name the interfaces.

@@ -45,6 +45,8 @@ impl Workbench {
         for leg in present.gateway.values() {
             round.count(dataplane.set_leg(interfaces::leg_element(leg))?);
         }
+        let bridges = present.bridges.iter().map(|bridge| (bridge.ifindex, bridge.element));
+        round.changes += dataplane.set_bridges(&bridges.collect())?;
         let elements = overlay::elements(&present.overlay, &wanted);
         round.changes += dataplane.set_overlay_legs(&elements)?;
         round.changes += dataplane.set_own_addrs(&own)?;

@@ -45,6 +45,7 @@ pub(super) fn beside_docker(mut cluster: DesiredState) -> DesiredState {
         bridge: "docker_gwbridge".to_owned(),
         gateway: cluster.cluster.gateway.gateway(),
         legs: Vec::new(),
+        bridges: Vec::new(),
         ingress: Some(IngressSeat { network, vni: 4099, addr }),
         is_ingress_encrypted: false,
         has_ipvs: false,

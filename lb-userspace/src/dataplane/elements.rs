@@ -1,11 +1,12 @@
 //! Elements that follow from the host and not from the cluster file: legs, next hops, the node's
 //! own addresses and devices. Each setter writes only where the map differs and says whether it did.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
     addr::{Mac, V4},
     backend::NODE_SELF,
+    bridge::Bridge,
     info::{NodeInfo, pack_name},
     leg::{Leg, leg_index},
     peer::{PEER_INGRESS, PEER_PRESENT, PEER_RESOLVED, Peer},
@@ -104,6 +105,26 @@ impl Dataplane {
             map.remove(addr).map_err(MapsError::element("remove", "OWN_ADDRS"))?;
         }
         Ok(wanted.symmetric_difference(&held).count())
+    }
+
+    /// Makes `BRIDGES` hold exactly these, by interface index. Returns how many elements changed.
+    ///
+    /// # Errors
+    /// [`MapsError::Element`].
+    pub fn set_bridges(&mut self, wanted: &BTreeMap<u32, Bridge>) -> Result<usize, MapsError> {
+        let map = &mut self.maps.bridges;
+        let held: BTreeMap<u32, Bridge> =
+            map.iter().collect::<Result<_, _>>().map_err(MapsError::element("list", "BRIDGES"))?;
+        let mut changed = 0;
+        for (key, bridge) in wanted.iter().filter(|(key, bridge)| held.get(key) != Some(bridge)) {
+            map.insert(key, bridge, 0).map_err(MapsError::element("insert", "BRIDGES"))?;
+            changed += 1;
+        }
+        for key in held.keys().filter(|key| !wanted.contains_key(key)) {
+            map.remove(key).map_err(MapsError::element("remove", "BRIDGES"))?;
+            changed += 1;
+        }
+        Ok(changed)
     }
 
     /// Makes `DEVICES` hold exactly these interfaces. Returns how many elements changed.

@@ -10,6 +10,7 @@ use aya::{
 use lb_common::{
     addr::V4,
     backend::Backend,
+    bridge::Bridge,
     endpoint::{Endpoint, EndpointKey, OverlayLeg},
     info::{EndpointInfo, NetworkInfo, NodeInfo, ServiceInfo, TaskInfo, TaskKey},
     leg::Leg,
@@ -46,6 +47,8 @@ pub struct Maps {
     pub peer_index: PinnedHash<V4, u32>,
     /// `OWN_ADDRS`: the node's addresses -> 1.
     pub own_addrs: PinnedHash<V4, u32>,
+    /// `BRIDGES`: interface index -> subnet of its containers.
+    pub bridges: PinnedHash<u32, Bridge>,
     /// `DEVICES`: interface index -> device.
     pub devices: Devices,
     /// `OVERLAY_LEGS`, by [`lb_common::endpoint::overlay_leg_index`].
@@ -132,6 +135,7 @@ impl Maps {
             peers: array(pins, "PEERS")?,
             peer_index: hash(pins, "PEER_INDEX")?,
             own_addrs: hash(pins, "OWN_ADDRS")?,
+            bridges: hash(pins, "BRIDGES")?,
             devices: devices(pins)?,
             service_info: hash(pins, "SERVICE_INFO")?,
             task_info: hash(pins, "TASK_INFO")?,

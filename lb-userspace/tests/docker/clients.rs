@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Context as _, Result};
-use lb_testbed::{TcpSession, UdpSession};
+use lb_testbed::{Ns, SwarmTask, TcpSession, UdpSession, eventually};
 
-use super::bed::{Bed, NODES, meet_translated, names};
+use super::bed::{AMPLE, Bed, NODES, meet_translated, names};
 
 const PUBLISH: &str = "--publish published=8100,target=80 \
                        --publish published=8100,target=80,protocol=udp";
@@ -47,15 +47,44 @@ fn containers_reach_published_ports() -> Result<()> {
     for task in &asking {
         clients.push(bed.swarm.task_ns(task)?);
     }
-    for ns in &clients {
-        let gateway = bed.swarm.cluster().sh_in(ns, "ip -4 route show default")?;
-        let gateway = gateway.split_whitespace().nth(2).context("no default route")?.parse()?;
-        let gateway = SocketAddrV4::new(gateway, 8100);
-        super::bed::await_answer(ns, gateway)?;
-        for to in bed.everywhere(8100).into_iter().chain([gateway]) {
-            assert_eq!(meet_translated::<TcpSession>(ns, to)?, names(&tasks), "TCP, {ns:?}, {to}");
-            assert_eq!(meet_translated::<UdpSession>(ns, to)?, names(&tasks), "UDP, {ns:?}, {to}");
-        }
+    clients.iter().try_for_each(|ns| reaches_all(&bed, ns, 8100, &tasks))
+}
+
+/// Containers that no service and no network of the Swarm has: on `docker0` and on a bridge of their own,
+/// beside a task and on a node without.
+#[test]
+fn containers_on_other_bridges_reach_published_ports() -> Result<()> {
+    let bed = Bed::shared()?;
+    let words = "--replicas 2 --constraint node.hostname!=n3 \
+                 --publish published=8102,target=80 --publish published=8102,target=80,protocol=udp \
+                 whoami";
+    let tasks = bed.service("bridged", words)?;
+    for node in ["n1", "n3"] {
+        let container = bed.swarm.docker(node, "run --detach whoami")?;
+        reaches_all(&bed, &bed.swarm.container_ns(node, container.trim())?, 8102, &tasks)?;
+    }
+    bed.swarm.docker("n3", "network create own")?;
+    let container = bed.swarm.docker("n3", "run --detach --network own whoami")?;
+    let ns = bed.swarm.container_ns("n3", container.trim())?;
+    reaches_all(&bed, &ns, 8102, &tasks)?;
+    // The program goes with its bridge.
+    bed.swarm.docker("n3", &format!("rm --force {}", container.trim()))?;
+    bed.swarm.docker("n3", "network rm own")?;
+    eventually(AMPLE, "one bridge less", || {
+        let links = bed.swarm.swarmlb("n3", "status").unwrap_or_default();
+        links.matches("tcx2-br-").count() == 0 && links.contains("tcx2-docker0")
+    })
+}
+
+/// All tasks answer by all nodes' addresses and by the default gateway.
+fn reaches_all(bed: &Bed, ns: &Ns, port: u16, tasks: &[SwarmTask]) -> Result<()> {
+    let gateway = bed.swarm.cluster().sh_in(ns, "ip -4 route show default")?;
+    let gateway = gateway.split_whitespace().nth(2).context("no default route")?.parse()?;
+    let gateway = SocketAddrV4::new(gateway, port);
+    super::bed::await_answer(ns, gateway)?;
+    for to in bed.everywhere(port).into_iter().chain([gateway]) {
+        assert_eq!(meet_translated::<TcpSession>(ns, to)?, names(tasks), "TCP, {ns:?}, {to}");
+        assert_eq!(meet_translated::<UdpSession>(ns, to)?, names(tasks), "UDP, {ns:?}, {to}");
     }
     Ok(())
 }

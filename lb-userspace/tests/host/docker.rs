@@ -74,6 +74,7 @@ fn beside(legs: &[DockerLeg]) -> DockerNode {
         bridge: "docker_gwbridge".into(),
         gateway: [172, 18, 0, 1].into(),
         legs: legs.to_vec(),
+        bridges: Vec::new(),
         ingress: None,
         is_ingress_encrypted: false,
         has_ipvs: false,

@@ -47,6 +47,7 @@ impl Maps<'_> {
         let peers = world.peer_index.iter().map(|(&addr, &index)| (addr, u32::from(index)));
         self.hash("PEER_INDEX", &peers.collect());
         self.hash("OWN_ADDRS", &world.own_addrs.iter().map(|&addr| (addr, 1u32)).collect());
+        self.hash("BRIDGES", &world.bridges.iter().map(|(&key, &b)| (key, b)).collect());
         self.hash("NAT", &world.nat.borrow());
         self.hash("EMBRYO", &world.embryo.borrow());
         self.hash("FLOWS", &world.flows.borrow());

@@ -103,6 +103,7 @@ impl Loaded {
             Hook::Nic => self.on_nic(frame),
             Hook::NicLate => self.on_skb("tc_node", self.nic, frame),
             Hook::NicOverlay => self.on_skb("tc_arrive", self.nic, frame),
+            Hook::Bridge(ifindex) => self.on_skb("tc_client", ifindex, frame),
             Hook::Overlay(ifindex) => self.on_skb("tc_overlay", ifindex, frame),
             Hook::VipOut(ifindex) => self.on_skb("tc_vip_out", ifindex, frame),
             Hook::VipIn(ifindex) => self.on_skb("tc_vip_in", ifindex, frame),

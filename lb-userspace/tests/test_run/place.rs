@@ -10,8 +10,13 @@ use std::{
     thread,
 };
 
-use lb_common::{addr::V4, flow::NatKey};
-use lb_ebpf::testing::{CLIENT, CLIENT_MAC, Interfaces, NIC_MAC, NODE, TASK_A, TASK_B};
+use lb_common::{
+    addr::{V4, mac_of},
+    flow::NatKey,
+};
+use lb_ebpf::testing::{
+    BRIDGE_MAC, CLIENT, CLIENT_MAC, GUEST, Interfaces, NIC_MAC, NODE, TASK_A, TASK_B,
+};
 use nix::{
     net::if_::if_nametoindex,
     sched::{CloneFlags, setns, unshare},
@@ -57,16 +62,22 @@ impl Place {
 
     /// The node's end of everything.
     fn node(&self) -> Interfaces {
-        for name in ["nic", "leg-a", "leg-b", "net-a", "net-b", "net-c"] {
+        for name in ["nic", "leg-a", "leg-b", "net-a", "net-b", "net-c", "guests"] {
             ip(&format!("link add {name} type veth peer name {name}-peer"));
         }
         ip(&format!("link set nic address {}", mac(NIC_MAC)));
-        for name in ["lo", "nic", "nic-peer", "leg-a", "leg-a-peer", "leg-b", "leg-b-peer"] {
+        ip(&format!("link set guests address {}", mac(BRIDGE_MAC)));
+        let ends =
+            ["nic", "leg-a", "leg-b", "guests"].map(|name| [name.into(), format!("{name}-peer")]);
+        for name in ends.iter().flatten().map(String::as_str).chain(["lo"]) {
             ip(&format!("link set {name} up"));
         }
         ip(&format!("addr add {}/24 dev nic", Ipv4Addr::from(NODE)));
         let (client, client_mac) = (Ipv4Addr::from(CLIENT.0), mac(CLIENT_MAC));
         ip(&format!("neigh add {client} lladdr {client_mac} dev nic nud permanent"));
+        ip("addr add 172.17.0.1/16 dev guests");
+        let (guest, guest_mac) = (Ipv4Addr::from(GUEST.0), mac(mac_of(GUEST.0)));
+        ip(&format!("neigh add {guest} lladdr {guest_mac} dev guests nud permanent"));
         // `bpf_fib_lookup` knows no way for packets from interfaces that do not forward.
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("forwarding");
         ip(&format!("netns set {} {NETNS_ID}", self.task));
@@ -75,6 +86,7 @@ impl Place {
             nic: index("nic"),
             legs: [index("leg-a"), index("leg-b")],
             overlay: [index("net-a"), index("net-b"), index("net-c")],
+            bridge: index("guests"),
         }
     }
 

@@ -7,6 +7,7 @@ mod answering;
 mod arriving;
 mod beyond;
 mod beyond_rest;
+mod bridges;
 mod carrying;
 mod clash;
 mod dialling;
@@ -29,8 +30,8 @@ mod wire;
 use lb_common::drops::Reason;
 
 use super::{
-    End, Frame, Interfaces, Ran, World, from_task, tc_arrive, tc_node, tc_overlay, tc_vip_in,
-    tc_vip_out, xdp,
+    End, Frame, Interfaces, Ran, World, from_bridge, from_task, tc_arrive, tc_node, tc_overlay,
+    tc_vip_in, tc_vip_out, xdp,
 };
 
 /// Where a frame meets a program.
@@ -44,6 +45,8 @@ pub enum Hook {
     NicOverlay,
     /// `tc_leg`, then `tc_client`, on this interface.
     Leg(u32),
+    /// `tc_client`, on this bridge.
+    Bridge(u32),
     /// `tc_overlay`, on this interface.
     Overlay(u32),
     /// `tc_vip_out`, on this interface.
@@ -137,6 +140,7 @@ pub fn all(interfaces: Interfaces) -> Vec<Case> {
         arriving::cases,
         beyond::cases,
         beyond_rest::cases,
+        bridges::cases,
         carrying::cases,
         clash::cases,
         dialling::cases,
@@ -168,6 +172,7 @@ pub fn arrive(world: &World, hook: Hook, frame: &[u8]) -> Ran {
         Hook::NicLate => tc_node(world, frame),
         Hook::NicOverlay => tc_arrive(world, frame),
         Hook::Leg(ifindex) => from_task(world, frame, ifindex, true),
+        Hook::Bridge(ifindex) => from_bridge(world, frame, ifindex),
         Hook::Overlay(ifindex) => tc_overlay(world, frame, ifindex, 0),
         Hook::VipOut(ifindex) => tc_vip_out(world, frame, ifindex),
         Hook::VipIn(_) => tc_vip_in(world, frame),

@@ -12,7 +12,7 @@ use crate::testing::{
     arrive, check, row,
 };
 
-const ON: Interfaces = Interfaces { nic: 2, legs: [3, 4], overlay: [5, 6, 7] };
+const ON: Interfaces = Interfaces { nic: 2, legs: [3, 4], overlay: [5, 6, 7], bridge: 8 };
 /// The leg of [`MONGO_ON_2`] on its own node.
 const MONGO_LEG: u32 = 6;
 

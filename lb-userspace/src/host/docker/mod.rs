@@ -1,14 +1,17 @@
 //! What a Docker Engine made on this node, found and left as it is: the gateway legs of its containers.
 //! Which containers there are comes from the source ([`DockerNode`]); states go into the map `LEGS`.
 //!
-//! A leg's node end is a port of Docker's gateway bridge. The one change that is made is GRO at the
+//! Bridges of containers that have none are found in `bridges`. A leg's node end is a port of Docker's gateway bridge. The one change that is made is GRO at the
 //! task end (`gro`), on record in the journal.
 
+mod bridges;
 pub(super) mod gro;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::addr::Mac;
+
+pub use bridges::{BridgeState, bridges};
 
 use super::{HostError, Journal, Netlink, Result, legs::LegState, netlink::Link, netns::Namespace};
 use crate::model::{DockerLeg, DockerNode};

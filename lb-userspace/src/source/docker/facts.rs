@@ -142,6 +142,8 @@ pub struct LocalFacts {
     pub netns_dir: PathBuf,
     /// The gateway bridge; `None` while there is none (before the first swarm join).
     pub bridge: Option<BridgeFacts>,
+    /// Bridges of the networks that only this node has (`docker0` first) and that lead outside.
+    pub bridges: Vec<BridgeFacts>,
     /// Running containers with a leg on the gateway bridge, by id.
     pub containers: BTreeMap<String, ContainerFacts>,
     /// Ids of the tasks whose containers run here, also of those without such a leg; `None`: not known.
@@ -160,10 +162,10 @@ pub struct LocalFacts {
     pub has_ipvs: bool,
 }
 
-/// The bridge of gateway legs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A bridge of the node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BridgeFacts {
-    /// The interface, `docker_gwbridge` unless the operator made another one.
+    /// The interface. That of gateway legs is `docker_gwbridge` unless the operator made another one.
     pub interface: String,
     /// Its subnet.
     pub subnet: Subnet,

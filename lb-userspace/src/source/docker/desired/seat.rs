@@ -8,7 +8,7 @@ use super::{
     nodes::Nodes,
 };
 use crate::{
-    model::{DockerLeg, DockerNode, IngressSeat, Netns, Reach, Service},
+    model::{DockerBridge, DockerLeg, DockerNode, IngressSeat, Netns, Reach, Service},
     source::docker::facts::{BridgeFacts, ContainerFacts},
 };
 
@@ -32,10 +32,15 @@ pub(super) fn docker_node(
         bridge: bridge.interface.clone(),
         gateway: bridge.gateway,
         legs: view.local.containers.iter().map(leg).collect(),
+        bridges: view.local.bridges.iter().map(client_bridge).collect(),
         ingress: ingress.and_then(|ingress| seat(view, ingress)),
         is_ingress_encrypted: ingress.is_some_and(|ingress| ingress.is_encrypted),
         has_ipvs: view.local.has_ipvs,
     }
+}
+
+fn client_bridge(bridge: &BridgeFacts) -> DockerBridge {
+    DockerBridge { interface: bridge.interface.clone(), subnet: bridge.subnet }
 }
 
 /// This node's place in the ingress network, unless that is encrypted.

@@ -12,7 +12,7 @@ use bollard::models::{
 };
 use lb_common::addr::Mac;
 
-use super::{Place, addr_of, subnet_of};
+use super::{Place, addr_of, bridges::bridge};
 use crate::source::docker::facts::{BridgeFacts, ContainerFacts, LocalFacts};
 
 /// Label by which the engine knows the task that a container is.
@@ -21,7 +21,6 @@ const TASK: &str = "com.docker.swarm.task.id";
 const INGRESS_SEAT: &str = "ingress-sbox";
 /// Endpoints on the bridge are named so, with the first letters of their sandbox's id after it.
 const GATEWAY: &str = "gateway_";
-const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 
 /// What the engine says of the node itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +31,8 @@ pub(in crate::source::docker) struct LocalDocuments {
     pub(in crate::source::docker) bridge: Option<NetworkInspect>,
     /// The ingress network.
     pub(in crate::source::docker) ingress: Option<NetworkInspect>,
+    /// Bridges of the other networks that only this node has.
+    pub(in crate::source::docker) bridges: Vec<BridgeFacts>,
 }
 
 /// What the kernel says.
@@ -59,7 +60,8 @@ pub(in crate::source::docker) fn local_facts<'a>(
         node: place.node.clone(),
         cluster_id: String::new(),
         address: place.address,
-        bridge: bridge.and_then(bridge_facts),
+        bridge: bridge.and_then(gateway_bridge),
+        bridges: documents.bridges.clone(),
         containers: bridge.map(|bridge| containers(bridge, &tasks, &netns_dir)).unwrap_or_default(),
         running: Some(tasks.values().flatten().map(|task| (*task).to_owned()).collect()),
         ended: BTreeSet::new(),
@@ -90,19 +92,8 @@ fn task_of(container: &ContainerSummary) -> Option<&str> {
     container.labels.as_ref()?.get(TASK).map(String::as_str)
 }
 
-fn bridge_facts(network: &NetworkInspect) -> Option<BridgeFacts> {
-    let named = network.options.as_ref().and_then(|options| options.get(BRIDGE_NAME)).cloned();
-    let by_id = || Some(format!("br-{}", network.id.as_deref()?.get(..12)?));
-    let configs = network.ipam.as_ref()?.config.iter().flatten();
-    let (config, subnet) = configs
-        .filter_map(|config| Some((config, config.subnet.as_deref().and_then(subnet_of)?)))
-        .next()?;
-    let gateway = config.gateway.as_deref().and_then(addr_of);
-    Some(BridgeFacts {
-        interface: named.or_else(by_id)?,
-        subnet,
-        gateway: gateway.unwrap_or_else(|| subnet.gateway()),
-    })
+fn gateway_bridge(network: &NetworkInspect) -> Option<BridgeFacts> {
+    bridge(network.id.as_deref()?, network.options.as_ref(), network.ipam.as_ref())
 }
 
 /// Containers with a leg on the bridge. Those put there by hand (`docker network connect`) have no
@@ -173,6 +164,7 @@ mod tests {
             containers: document("containers.json"),
             bridge: Some(document("gwbridge.json")),
             ingress: Some(document("ingress_verbose.json")),
+            bridges: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! what the gossip says of networks that have a leg here (`gossip`). What cannot be understood is
 //! left out; an operator sees it missing by its name.
 
+mod bridges;
 mod gossip;
 mod local;
 mod networks;
@@ -16,6 +17,7 @@ use std::net::Ipv4Addr;
 use crate::model::Subnet;
 
 pub(super) use self::{
+    bridges::bridges,
     gossip::{GossipService, GossipTask, NetworkGossip, network_gossip},
     local::{Kernel, LocalDocuments, local_facts, tasks_by_container},
     networks::{ingress_of, networks},

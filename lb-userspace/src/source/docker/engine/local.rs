@@ -9,7 +9,7 @@ use std::{
 use crate::source::docker::{
     api::Api,
     documents::{
-        LocalDocuments, Place, ingress_of, local_facts, network_gossip, networks,
+        LocalDocuments, Place, bridges, ingress_of, local_facts, network_gossip, networks,
         tasks_by_container,
     },
     error::DockerError,
@@ -62,9 +62,10 @@ impl LocalView {
         api: &Api,
         place: &Place,
     ) -> Result<LocalSeen, DockerError> {
-        let networks = networks(&api.networks().await?);
+        let listed = api.networks().await?;
+        let (networks, bridges) = (networks(&listed), bridges(&listed, GATEWAY_BRIDGE));
         let ingress = ingress_of(&networks).map(ToOwned::to_owned);
-        let documents = documents(api, ingress.as_deref()).await?;
+        let documents = LocalDocuments { bridges, ..documents(api, ingress.as_deref()).await? };
         let kernel = kernel::read(&self.exec_root.join("netns"));
         let mut facts = local_facts(place, &documents, &kernel, networks.keys(), &self.exec_root);
         if let Some(address) = self.data_path(api, ingress.as_deref(), facts.ingress_addr).await? {
@@ -97,7 +98,7 @@ async fn documents(api: &Api, ingress: Option<&str>) -> Result<LocalDocuments, D
         Some(ingress) => api.network(ingress, false).await?,
         None => None,
     };
-    Ok(LocalDocuments { containers: api.containers().await?, bridge, ingress })
+    Ok(LocalDocuments { containers: api.containers().await?, bridge, ingress, bridges: Vec::new() })
 }
 
 #[cfg(test)]

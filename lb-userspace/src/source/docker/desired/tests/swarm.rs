@@ -140,6 +140,11 @@ fn local() -> LocalFacts {
         address: Some([198, 18, 0, 1].into()),
         netns_dir: "/run/docker/netns".into(),
         bridge: Some(BridgeFacts { interface: "docker_gwbridge".into(), subnet, gateway }),
+        bridges: vec![BridgeFacts {
+            interface: "docker0".into(),
+            subnet: Subnet { addr: [172, 17, 0, 0].into(), prefix: 16 },
+            gateway: [172, 17, 0, 1].into(),
+        }],
         containers: [
             ("c1".into(), container(Some(WEB_1), 3, "abc")),
             ("c2".into(), container(None, 9, "def")),
