@@ -3,9 +3,11 @@
 //!
 //! `nodes` names the nodes, `networks` the overlay networks, `services` puts services together: which are
 //! ours (`take_over`), what their labels say (`labels`), which ports they may have (`ports`), who their
-//! tasks are (`tasks`) and which numbers these have (`numbers`); `seat` is what the engine made on this node.
+//! tasks are (`tasks`) and which numbers these have (`numbers`); `seat` is what the engine made on this node, `answers`
+//! whom tasks cannot answer.
 //! What cannot be served is left out with a warning and never stops the rest.
 
+mod answers;
 mod labels;
 mod networks;
 mod nodes;
@@ -104,6 +106,7 @@ pub fn desired(
     let (services, names) = services::services(view, &nodes, &networks, &mut warnings);
     let docker = seat::docker_node(view, bridge, &networks, &names);
     seat::warn(&docker, &nodes, &services, &mut warnings);
+    answers::warn(&nodes, &networks, &services, &mut warnings);
     let state = DesiredState {
         cluster,
         nodes: nodes.list,

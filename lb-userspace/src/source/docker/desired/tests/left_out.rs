@@ -162,3 +162,18 @@ fn names_fit_the_maps() {
     assert_eq!(web.tasks[0].name.rsplit_once('.').unwrap().1, "web1aaaa");
     assert!(web.vips.keys().all(|network| network.len() == 63));
 }
+
+#[test]
+fn clients_in_a_subnet_of_the_tasks_networks() {
+    let mut swarm = Swarm::usual();
+    assert!(!told(&swarm).contains("never answer"), "{}", told(&swarm));
+    let address = Ipv4Addr::new(10, 20, 0, 77);
+    swarm.swarm.nodes.get_mut("n2id").unwrap().address = Some(address);
+    assert_eq!(swarm.network("front").subnets[0].addr, Ipv4Addr::new(10, 20, 0, 0));
+    let told = told(&swarm);
+    assert!(
+        told.contains("network \"front\": its subnet 10.20.0.0/24 has the address of node"),
+        "{told}"
+    );
+    assert!(told.contains("10.20.0.77"), "{told}");
+}
