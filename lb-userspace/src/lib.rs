@@ -5,6 +5,7 @@ pub mod agent;
 pub mod check;
 pub mod compile;
 pub mod dataplane;
+mod descriptors;
 pub mod fit;
 pub mod host;
 pub mod kept;

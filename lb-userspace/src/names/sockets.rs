@@ -4,12 +4,12 @@ use std::{
     net::{self, SocketAddr, SocketAddrV4},
 };
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::NamesError;
 use crate::{
+    descriptors,
     host::{Netlink, netns::Namespace},
     model::RESOLVER,
 };
@@ -66,8 +66,6 @@ fn socket(kind: Type, protocol: Protocol) -> io::Result<Socket> {
 /// How many questions of the whole node may wait for name servers: each has a socket, and half of the
 /// process's file descriptors are left to all else. Takes as many descriptors as the system grants.
 pub(super) fn node_budget() -> usize {
-    let granted = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
-    let budget = granted.unwrap_or(FALLBACK_BUDGET) / 2;
+    let budget = descriptors::take_all().unwrap_or(FALLBACK_BUDGET) / 2;
     usize::try_from(budget).unwrap_or(MOST).min(MOST)
 }

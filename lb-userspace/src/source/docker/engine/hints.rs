@@ -6,9 +6,8 @@ use bollard::models::{EventMessage, EventMessageScopeEnum as Scope, EventMessage
 
 /// What the engine says of a container whose health check fails: the Swarm stops its task.
 const UNHEALTHY: &str = "health_status: unhealthy";
-/// Signals that end a container: SIGTERM, SIGKILL, and SIGQUIT, by which images of several well-known
-/// servers ask to be stopped. Others may mean anything.
-const ENDING: [&str; 3] = ["15", "9", "3"];
+/// Signals that end a container: SIGTERM and SIGKILL. Others may mean anything, as SIGQUIT does.
+const ENDING: [&str; 2] = ["15", "9"];
 
 /// What an event may have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +97,7 @@ mod tests {
         };
         let t = Some("t".to_owned());
         assert_eq!(stopping("kill", "15"), t);
-        assert_eq!(stopping("kill", "1"), None);
+        assert_eq!(stopping("kill", "3"), None);
         assert_eq!(stopping("health_status: unhealthy", ""), t);
         assert_eq!(stopping("health_status: healthy", ""), None);
         assert_eq!(stopping("die", "15"), None);

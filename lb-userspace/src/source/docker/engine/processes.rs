@@ -12,25 +12,30 @@ use std::{
     io,
     os::{fd::OwnedFd, linux::fs::MetadataExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Instant,
 };
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{AbortHandle, JoinSet},
 };
 use tracing::debug;
 
 use super::{Seen, tell};
-use crate::source::docker::api::Api;
+use crate::{descriptors, source::docker::api::Api};
+
+/// How many containers are asked for at a time: an agent that starts finds many.
+const QUESTIONS: usize = 4;
 
 /// The containers that are watched.
 #[derive(Debug)]
 pub(super) struct Processes {
     seen: watch::Sender<Seen>,
     netns_dir: PathBuf,
+    questions: Arc<Semaphore>,
     /// By id of the container.
     watches: BTreeMap<String, AbortHandle>,
     /// All of them end with this.
@@ -40,8 +45,15 @@ pub(super) struct Processes {
 impl Processes {
     /// Tells `seen` of ends. `exec_root` is the engine's.
     pub(super) fn new(seen: watch::Sender<Seen>, exec_root: &Path) -> Self {
-        let netns_dir = exec_root.join("netns");
-        Self { seen, netns_dir, watches: BTreeMap::new(), running: JoinSet::new() }
+        // One per task.
+        descriptors::take_all();
+        Self {
+            seen,
+            netns_dir: exec_root.join("netns"),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            watches: BTreeMap::new(),
+            running: JoinSet::new(),
+        }
     }
 
     /// The engine answers anew: what could not be watched before is tried again.
@@ -68,10 +80,12 @@ impl Processes {
 
     fn watch_one(&mut self, api: Api, container: String, task: String) -> AbortHandle {
         let (seen, netns_dir) = (self.seen.clone(), self.netns_dir.clone());
+        let questions = Arc::clone(&self.questions);
         self.running.spawn(async move {
-            let Some((pid, sandbox)) = api.first_process(&container).await.ok().flatten() else {
-                return;
-            };
+            let turn = questions.acquire().await;
+            let told = api.first_process(&container).await;
+            drop(turn);
+            let Some((pid, sandbox)) = told.ok().flatten() else { return };
             match until_ended(pid, &netns_dir.join(sandbox)).await {
                 Ok(()) => tell(&seen, |seen| seen.ends.end(&task, Instant::now())),
                 Err(error) => debug!("the process {pid} of task {task} is not watched: {error}"),
