@@ -120,6 +120,7 @@ fn engine() -> DockerNode {
         bridge: "docker_gwbridge".to_owned(),
         gateway: GATEWAY.into(),
         legs: Vec::new(),
+        bridges: Vec::new(),
         ingress: Some(seat),
         is_ingress_encrypted: false,
         has_ipvs: false,
