@@ -42,3 +42,27 @@ pub struct Peer {
 }
 
 const _: () = assert!(size_of::<Peer>() == 32);
+
+impl Peer {
+    /// Destination and source address of its frames' Ethernet header, each as a number whose lowest byte
+    /// comes first: one load each, while arrays are loaded byte by byte.
+    #[inline(always)]
+    #[must_use]
+    pub fn macs(&self) -> [u64; 2] {
+        // SAFETY: sizes are equal, there is no padding, and any bits are a number.
+        let [dst, src, ..]: [u64; 4] = unsafe { core::mem::transmute(*self) };
+        [dst, src].map(|mac| mac.to_le() & 0xffff_ffff_ffff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_numbers_begin_with_their_lowest_byte() {
+        let (dst_mac, src_mac) = ([1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]);
+        let peer = Peer { dst_mac, flags: 3, src_mac, reserved: 9, ..Peer::default() };
+        assert_eq!(peer.macs(), [0x0605_0403_0201, 0x0c0b_0a09_0807]);
+    }
+}

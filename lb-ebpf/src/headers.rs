@@ -18,6 +18,14 @@ pub const IPV4_PLAIN: u8 = 0x45;
 /// Alignment 1, even size, no padding, every bit pattern valid.
 pub unsafe trait Header: Copy {}
 
+/// Part of a packet, by words of four bytes: what they hold need not lie in one header.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words<const N: usize>(pub [[u8; 4]; N]);
+
+// SAFETY: bytes only, an even number of them.
+unsafe impl<const N: usize> Header for Words<N> {}
+
 /// Ethernet II.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -94,10 +94,11 @@ pub static ENDPOINT_INFO: HashMap<
     NO_PREALLOC,
 > = HashMap::new();
 
-// Set at load (`override_global`), so that the verifier knows them and dead branches vanish.
+// Set at load (`override_global`), so that the verifier knows them and dead branches vanish. Addresses
+// are numbers in network order here: arrays would be loaded byte by byte.
 /// The node's data-path address.
 #[unsafe(no_mangle)]
-pub static NODE_ADDR: Global<V4> = Global::new([0; 4]);
+pub static NODE_ADDR: Global<u32> = Global::new(0);
 /// UDP port of the tunnel, host order.
 #[unsafe(no_mangle)]
 pub static VXLAN_PORT: Global<u16> = Global::new(wire::VXLAN_PORT);
@@ -109,10 +110,10 @@ pub static MESH_VNI: Global<u32> = Global::new(wire::MESH_VNI);
 pub static HASH_KEY: Global<u64> = Global::new(0);
 /// The node's address on gateway legs.
 #[unsafe(no_mangle)]
-pub static GATEWAY_ADDR: Global<V4> = Global::new([0; 4]);
+pub static GATEWAY_ADDR: Global<u32> = Global::new(0);
 /// Netmask of the gateway subnet.
 #[unsafe(no_mangle)]
-pub static GATEWAY_MASK: Global<V4> = Global::new([255; 4]);
+pub static GATEWAY_MASK: Global<u32> = Global::new(u32::MAX);
 /// Not 0: a Docker Engine keeps legs and networks here.
 #[unsafe(no_mangle)]
 pub static BESIDE_DOCKER: Global<u32> = Global::new(0);
@@ -122,7 +123,7 @@ pub static BESIDE_DOCKER: Global<u32> = Global::new(0);
 pub static INGRESS_VNI: Global<u32> = Global::new(wire::FIRST_NETWORK_VNI);
 /// The node's own address in it.
 #[unsafe(no_mangle)]
-pub static INGRESS_ADDR: Global<V4> = Global::new([0; 4]);
+pub static INGRESS_ADDR: Global<u32> = Global::new(0);
 /// Cookie of the node's network namespace: cgroup programs see every namespace's sockets.
 #[unsafe(no_mangle)]
 pub static NETNS_COOKIE: Global<u64> = Global::new(0);

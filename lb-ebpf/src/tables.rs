@@ -68,7 +68,12 @@ pub trait Tables {
     /// The bridge of containers without legs whose interface is `ifindex`.
     fn bridge(&self, ifindex: u32) -> Option<Bridge>;
     /// Element of `PEERS`, if there is such a node.
-    fn peer(&self, index: u16) -> Option<Peer>;
+    fn peer_ref(&self, index: u16) -> Option<&Peer>;
+    /// The same, copied.
+    #[inline(always)]
+    fn peer(&self, index: u16) -> Option<Peer> {
+        self.peer_ref(index).copied()
+    }
     /// Index of the node with this data-path address; this node's own is 0.
     fn peer_index(&self, addr: V4) -> Option<u16>;
     /// Whether the address is one of this node's.

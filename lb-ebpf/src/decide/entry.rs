@@ -28,8 +28,9 @@ pub fn choose<T: Tables>(
     table_row(tables, service, hash(tables, service, parsed), opens(parsed))
 }
 
+/// The hash of a client's packet towards a service.
 #[inline(always)]
-fn hash<T: Tables>(tables: &T, service: &Service, parsed: &Parsed) -> u32 {
+pub(super) fn hash<T: Tables>(tables: &T, service: &Service, parsed: &Parsed) -> u32 {
     flow_hash(
         tables.hash_key(),
         service.seed,

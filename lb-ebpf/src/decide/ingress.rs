@@ -146,6 +146,15 @@ pub(super) fn sender<T: Tables>(tables: &T, outer: V4) -> Option<u16> {
     tables.peer_index(outer).filter(|&peer| peer != NODE_SELF)
 }
 
+/// Whether [`client`] would pass a packet on by what its port and its destination say alone, as it does
+/// with nearly all traffic of a node that is not for published ports.
+#[inline(always)]
+pub fn passes_by<T: Tables>(tables: &T, parsed: &Parsed) -> bool {
+    parsed.fragment != Fragment::Later
+        && open(tables, parsed).is_none()
+        && from_outside_to_leg(tables, parsed).action == Action::Pass
+}
+
 /// A client's packet towards one of this node's addresses; passed on where nothing of ours is
 /// published.
 #[inline(always)]

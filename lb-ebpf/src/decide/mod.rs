@@ -1,7 +1,7 @@
 //! Decisions: facts about a packet and tables in, a [`Verdict`](crate::verdict::Verdict) out. One
 //! file per path, nothing written to packets here.
 //!
-//! `ingress` is what a NIC receives, `leg` what a task sends, `client` the part of that which goes to
+//! `express` is the short way that nearly every client's packet takes; `ingress` is what a NIC receives, `leg` what a task sends, `client` the part of that which goes to
 //! published ports; `entry` finds the row, `home` the task, `slot` the translation; `full_nat` is the way
 //! to nodes without agent. `overlay` is what a task sends into an overlay network, `arrive` what other
 //! nodes' tasks send there, `vip` the virtual IPs, `vip_leg` the same where a Docker Engine carries the
@@ -11,6 +11,7 @@ mod arp;
 pub mod arrive;
 pub mod client;
 pub mod entry;
+pub mod express;
 mod frag;
 pub mod full_nat;
 pub mod home;

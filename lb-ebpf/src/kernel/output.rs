@@ -3,6 +3,7 @@
 use lb_common::{
     addr::{Mac, mac_of},
     peer::{PEER_RESOLVED, Peer},
+    row::Row,
     wire,
 };
 
@@ -35,6 +36,19 @@ pub(super) fn forward(
         vni: kernel.mesh_vni(),
         macs: wire::carry(verdict.row, verdict.entry),
         ..tunnel(kernel, parsed, inner_len)
+    }
+}
+
+/// The same for a packet that takes the short way: it dialled this node's data-path address.
+#[inline(always)]
+pub(super) fn express(kernel: &Kernel, parsed: &Parsed, row: Row) -> Tunnel {
+    Tunnel {
+        own: parsed.dst,
+        port: kernel.vxlan_port(),
+        vni: kernel.mesh_vni(),
+        macs: wire::carry(row, parsed.dst),
+        src_port: source_port(parsed),
+        inner_len: parsed.total_len,
     }
 }
 

@@ -66,7 +66,7 @@ fn change<V, R>(value: *mut V, change: impl FnOnce(&mut V) -> R) -> R {
 impl Tables for Kernel {
     #[inline(always)]
     fn node_addr(&self) -> V4 {
-        maps::NODE_ADDR.load()
+        maps::NODE_ADDR.load().to_ne_bytes()
     }
 
     #[inline(always)]
@@ -86,12 +86,12 @@ impl Tables for Kernel {
 
     #[inline(always)]
     fn gateway_addr(&self) -> V4 {
-        maps::GATEWAY_ADDR.load()
+        maps::GATEWAY_ADDR.load().to_ne_bytes()
     }
 
     #[inline(always)]
     fn gateway_mask(&self) -> V4 {
-        maps::GATEWAY_MASK.load()
+        maps::GATEWAY_MASK.load().to_ne_bytes()
     }
 
     #[inline(always)]
@@ -106,7 +106,7 @@ impl Tables for Kernel {
 
     #[inline(always)]
     fn ingress_addr(&self) -> V4 {
-        maps::INGRESS_ADDR.load()
+        maps::INGRESS_ADDR.load().to_ne_bytes()
     }
 
     #[inline(always)]
@@ -152,8 +152,8 @@ impl Tables for Kernel {
     }
 
     #[inline(always)]
-    fn peer(&self, index: u16) -> Option<Peer> {
-        maps::PEERS.get(index.into()).copied().filter(|peer| peer.flags & PEER_PRESENT != 0)
+    fn peer_ref(&self, index: u16) -> Option<&Peer> {
+        maps::PEERS.get(index.into()).filter(|peer| peer.flags & PEER_PRESENT != 0)
     }
 
     #[inline(always)]

@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     decide::{
+        express::{Express, express},
         full_nat::{self, answered, is_ingress},
-        ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
+        ingress::{Arriving, Inner, client, forwarded, is_mesh, passes_by, replied, sort, unwrap},
     },
     headers::{ETHERTYPE_IPV4, Eth, SYN},
     maps,
@@ -41,12 +42,20 @@ type Outcome = Result<u32, Reason>;
 /// No XDP action: the packet goes by the mesh.
 const GO_ON: u32 = u32::MAX;
 
-/// The program. It only sorts; the paths are functions of their own, so that no chain of calls
-/// needs more than 512 bytes of stack.
+/// The program. It carries the short way itself, which costs no call, and sorts the rest; those paths
+/// are functions of their own, so that no chain of calls needs more than 512 bytes of stack.
 #[inline(always)]
 pub fn run(ctx: &XdpContext) -> u32 {
     let kernel = Kernel::new(ctx.as_ptr());
+    if let Some(express) = express(&kernel, &packet(ctx)) {
+        tell(ctx, &express.parsed, Action::Forward as u8, express.index);
+        return finish(&kernel, run_express(ctx, &kernel, &express));
+    }
     match sort(&kernel, &packet(ctx)) {
+        Some(Arriving::Client(parsed)) if passes_by(&kernel, &parsed) => {
+            tell(ctx, &parsed, Action::Pass as u8, 0);
+            XDP_PASS
+        }
         Some(Arriving::Client(mut parsed)) => {
             if full_nat::is_concerned(&kernel, &parsed) {
                 let action = run_full_nat(ctx, &mut parsed);
@@ -62,6 +71,15 @@ pub fn run(ctx: &XdpContext) -> u32 {
         Some(Arriving::Tunnel(outer)) => run_tunnel(ctx, u32::from_ne_bytes(outer)),
         None => XDP_PASS,
     }
+}
+
+/// Clients' segments that go straight to another node.
+#[inline(always)]
+fn run_express(ctx: &XdpContext, kernel: &Kernel, express: &Express<'_>) -> Outcome {
+    let tunnel = output::express(kernel, &express.parsed, express.row);
+    adjust_head(ctx, -(OUTER_LEN as i32))?;
+    TunnelHeader::new(express.peer, &tunnel).store(&packet(ctx)).ok_or(Reason::Internal)?;
+    redirect(express.peer.ifindex)
 }
 
 /// Clients of published ports.

@@ -5,36 +5,24 @@ use lb_common::{
     addr::{Mac, V4},
     hash::mix,
     peer::Peer,
+    port::UDP,
     wire::{OUTER_LEN, OUTER_TTL, VXLAN_FLAGS},
 };
 
 use crate::{
     checksum::Sum,
-    headers::{ETHERTYPE_IPV4, Eth, Header, IPV4_PLAIN, Ipv4Hdr, UdpHdr, VxlanHdr},
+    headers::{IPV4_PLAIN, Words},
     packet::Packet,
     parse::Parsed,
 };
 
-/// All that stands before the inner IPv4 header of a tunnel frame.
-#[repr(C)]
+/// All that stands before the inner IPv4 header of a tunnel frame, in the words that are stored: outer
+/// Ethernet, IPv4 and UDP (checksum zero: RFC 7348 §4.1, RFC 768), VXLAN, inner Ethernet. Words and not
+/// headers, since what was put together on the stack from shorter pieces is slow to load again.
 #[derive(Clone, Copy, Debug)]
-pub struct TunnelHeader {
-    /// Outer Ethernet.
-    pub eth: Eth,
-    /// Outer IPv4.
-    pub ip: Ipv4Hdr,
-    /// Outer UDP, checksum zero (RFC 7348 §4.1, RFC 768).
-    pub udp: UdpHdr,
-    /// VXLAN.
-    pub vxlan: VxlanHdr,
-    /// Inner Ethernet.
-    pub inner: Eth,
-}
+pub struct TunnelHeader(Words<16>);
 
-// SAFETY: made of headers only, which have alignment 1 and no padding, as the assert confirms.
-unsafe impl Header for TunnelHeader {}
-const _: () =
-    assert!(align_of::<TunnelHeader>() == 1 && size_of::<TunnelHeader>() == OUTER_LEN + 14);
+const _: () = assert!(size_of::<TunnelHeader>() == OUTER_LEN + 14);
 
 /// What a tunnel frame needs besides its peer.
 #[derive(Clone, Copy, Debug)]
@@ -59,50 +47,58 @@ impl TunnelHeader {
     #[must_use]
     pub fn new(peer: &Peer, tunnel: &Tunnel) -> Self {
         let udp_len = tunnel.inner_len.wrapping_add(14 + 16);
-        let [_, a, b, c] = tunnel.vni.to_be_bytes();
-        Self {
-            eth: Eth { dst: peer.dst_mac, src: peer.src_mac, ether_type: ETHERTYPE_IPV4 },
-            ip: outer_ip(peer, tunnel.own, udp_len.wrapping_add(20)),
-            udp: UdpHdr {
-                src: tunnel.src_port.to_be_bytes(),
-                dst: tunnel.port.to_be_bytes(),
-                len: udp_len.to_be_bytes(),
-                check: [0; 2],
-            },
-            vxlan: VxlanHdr {
-                flags: VXLAN_FLAGS,
-                _reserved1: [0; 3],
-                vni: [a, b, c],
-                _reserved2: 0,
-            },
-            inner: Eth { dst: tunnel.macs.0, src: tunnel.macs.1, ether_type: ETHERTYPE_IPV4 },
-        }
+        let [[t, t2], [u, u2]] = [udp_len.wrapping_add(20), udp_len].map(u16::to_be_bytes);
+        let [p, p2] = tunnel.port.to_be_bytes();
+        let [_, v, v2, v3] = tunnel.vni.to_be_bytes();
+        let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = tunnel.macs;
+        let [to, from] = peer.macs();
+        let [own, peer_addr] = [tunnel.own, peer.addr].map(little);
+        let check = u64::from(u16::from_le_bytes(check(peer, [t, t2])));
+        let src_port = u64::from(tunnel.src_port.to_be().to_le());
+        Self(Words([
+            low(to),
+            low(to >> 32 | from << 16),
+            low(from >> 16),
+            [0x08, 0x00, IPV4_PLAIN, 0],
+            [t, t2, 0, 0],
+            [0x40, 0, OUTER_TTL, UDP],
+            low(check | own << 16),
+            low(own >> 16 | peer_addr << 16),
+            low(peer_addr >> 16 | src_port << 16),
+            [p, p2, u, u2],
+            [0, 0, VXLAN_FLAGS, 0],
+            [0, 0, v, v2],
+            [v3, 0, a, b],
+            [c, d, e, f],
+            [g, h, i, j],
+            [k, l, 0x08, 0x00],
+        ]))
     }
 
     /// Writes the headers to the start of `packet`.
     #[inline(always)]
     pub fn store(&self, packet: &Packet<'_>) -> Option<()> {
-        packet.write(0, self)
+        packet.write(0, &self.0)
     }
 }
 
-/// The outer IPv4 header: DF set, since nobody reassembles tunnel frames; the checksum from the
+/// Four bytes of a header as a number with the first byte lowest.
+#[inline(always)]
+fn little(bytes: [u8; 4]) -> u64 {
+    u64::from(u32::from_le_bytes(bytes))
+}
+
+/// The four bytes that lie lowest.
+#[inline(always)]
+const fn low(bytes: u64) -> [u8; 4] {
+    (bytes as u32).to_le_bytes()
+}
+
+/// Checksum of the outer IPv4 header, which has DF set, since nobody reassembles tunnel frames: from the
 /// peer's precomputed sum and the length.
 #[inline(always)]
-fn outer_ip(peer: &Peer, own: V4, total_len: u16) -> Ipv4Hdr {
-    let tot_len = total_len.to_be_bytes();
-    Ipv4Hdr {
-        vihl: IPV4_PLAIN,
-        tos: 0,
-        tot_len,
-        id: [0; 2],
-        frags: [0x40, 0],
-        ttl: OUTER_TTL,
-        proto: lb_common::port::UDP,
-        check: Sum::default().add2(peer.ip_sum.to_be_bytes()).add2(tot_len).checksum(),
-        src_addr: own,
-        dst_addr: peer.addr,
-    }
+fn check(peer: &Peer, total_len: [u8; 2]) -> [u8; 2] {
+    Sum::default().add2(peer.ip_sum.to_be_bytes()).add2(total_len).checksum()
 }
 
 /// The outer source port for a flow, 49152 and up (RFC 7348 §5).

@@ -17,8 +17,9 @@ use super::{
 use crate::{
     decide::{
         client::{TaskClient, decide, task_client},
+        express::{Express, express},
         full_nat::{self, is_ingress},
-        ingress::{Arriving, Inner, client, forwarded, is_mesh, replied, sort, unwrap},
+        ingress::{Arriving, Inner, client, forwarded, is_mesh, passes_by, replied, sort, unwrap},
         leg::{LegPacket, is_foreign, leg, trespasses},
     },
     headers::{ETHERTYPE_IPV4, Eth, SYN},
@@ -111,7 +112,12 @@ pub fn xdp(world: &World, frame: &[u8]) -> Ran {
 }
 
 fn receive(world: &World, wire: &mut Wire) -> Outcome {
+    if let Some(Express { parsed, index, row, .. }) = express(world, &wire.packet()) {
+        let verdict = Verdict::forward(index, row, parsed.dst);
+        return conclude(world, wire, &verdict, &parsed, false);
+    }
     match sort(world, &wire.packet()) {
+        Some(Arriving::Client(parsed)) if passes_by(world, &parsed) => Ok(End::Pass),
         Some(Arriving::Client(mut parsed)) => {
             if full_nat::is_concerned(world, &parsed) {
                 let verdict = full_nat::client(world, &mut parsed);

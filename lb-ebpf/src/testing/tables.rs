@@ -205,8 +205,8 @@ impl Tables for World {
         self.bridges.get(&ifindex).copied()
     }
 
-    fn peer(&self, index: u16) -> Option<Peer> {
-        self.peers.get(&index).copied().filter(|peer| peer.flags & PEER_PRESENT != 0)
+    fn peer_ref(&self, index: u16) -> Option<&Peer> {
+        self.peers.get(&index).filter(|peer| peer.flags & PEER_PRESENT != 0)
     }
 
     fn peer_index(&self, addr: V4) -> Option<u16> {
