@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 const BPFFS: &str = "/sys/fs/bpf";
 /// How the pin roots of benches begin.
 const PREFIX: &str = "lb-bench-";
-/// Name of the bench's processes, as `/proc/PID/comm` has it.
+/// Name of the bench's program.
 const COMMAND: &str = "lb-bench";
 
 /// A pin root that nobody else has.
@@ -47,9 +47,12 @@ fn owner(name: &str) -> Option<u32> {
     name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok()
 }
 
-/// Whether a process is a bench that runs.
+/// Whether a process is a bench that runs; one that is dead and waits for its parent has no program.
 fn is_bench(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == COMMAND)
+    let program = fs::read_link(format!("/proc/{pid}/exe"));
+    program.is_ok_and(|path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(COMMAND))
+    })
 }
 
 #[cfg(test)]
