@@ -12,6 +12,13 @@ pub const STATE_ACTIVE: u8 = 1;
 /// [`Backend::state`]: keeps its flows and takes no new ones.
 pub const STATE_DRAINING: u8 = 2;
 
+/// [`Backend::flags`]: beside Docker, new flows reach it by full NAT through Docker's ingress network:
+/// no agent was heard on its node for a while.
+pub const BACKEND_INGRESS: u16 = 1;
+/// [`Backend::flags`]: mesh frames do not reach it, since nothing of ours is in force on its node. Without
+/// that flag the flows that the mesh carried before go on by it.
+pub const BACKEND_CUT_OFF: u16 = 2;
+
 /// [`Backend::node`] of a task on this very node.
 pub const NODE_SELF: u16 = 0;
 
@@ -30,11 +37,11 @@ pub struct Backend {
     pub state: u8,
     /// Counts the lives of this number, so that flow cache entries of a former holder do not match.
     pub generation: u8,
-    /// Zero.
-    pub reserved: u16,
-    /// Of a service that is a virtual IP, the task's address in its network; of any other, the task's
-    /// address in Docker's ingress network where its node runs no agent and only that network leads
-    /// there; else zeros.
+    /// `BACKEND_*` bits.
+    pub flags: u16,
+    /// Of a service that is a virtual IP, the task's address in its network; of any other, beside Docker,
+    /// the address in Docker's ingress network of a task on another node: flows that began through that
+    /// network go on through it, whoever runs an agent by now; else zeros.
     pub addr: V4,
     /// Zero.
     pub reserved2: u32,

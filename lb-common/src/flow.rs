@@ -119,19 +119,24 @@ pub struct SnatOutKey<A: Address> {
     pub reserved: [u8; 3],
 }
 
+/// [`SnatOutValue::flags`]: it goes through Docker's ingress network; else by the mesh.
+pub const SNAT_INGRESS: u8 = 1;
+
 /// The port that such a connection got on the node's address, and whom it goes to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnatOutValue {
-    /// Allocated port, network order: on the node's data-path address towards a backend with agent, on
-    /// its address in Docker's ingress network towards one without.
+    /// Allocated port, network order: on the node's data-path address by the mesh, on its address in
+    /// Docker's ingress network through that.
     pub node_port: [u8; 2],
     /// Backend number.
     pub backend: u16,
     /// [`crate::backend::Backend::generation`] when it was chosen.
     pub generation: u8,
+    /// `SNAT_INGRESS` or 0.
+    pub flags: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
 }
 
 /// The same connection seen from the reply.
@@ -152,6 +157,9 @@ pub const SNAT_OPENING: u8 = 0;
 pub const SNAT_OPEN: u8 = 1;
 /// [`SnatInValue::state`]: one side sent FIN or RST.
 pub const SNAT_CLOSED: u8 = 2;
+/// After how long without a packet a flow of which nobody knows whether it is open, all UDP among them,
+/// is taken for ended, in units of [`SnatInValue::used`]: 5 minutes, as IPVS has it for UDP.
+pub const SNAT_FORGOTTEN: u32 = 279;
 
 /// Whose connection an allocated port is.
 #[repr(C)]

@@ -10,8 +10,12 @@ pub const PEERS_LEN: u32 = 1024;
 pub const PEER_PRESENT: u16 = 1;
 /// [`Peer::flags`]: `dst_mac`, `src_mac` and `ifindex` are valid.
 pub const PEER_RESOLVED: u16 = 2;
-/// [`Peer::flags`]: the node runs no agent; its tasks are reached through Docker's ingress network.
+/// [`Peer::flags`]: no agent was heard on the node for a while, if ever; new flows reach its tasks through
+/// Docker's ingress network.
 pub const PEER_INGRESS: u16 = 4;
+/// [`Peer::flags`]: its agent fell silent without taking leave, so that the mesh may carry the flows that it
+/// has; with [`PEER_INGRESS`].
+pub const PEER_SILENT: u16 = 8;
 
 /// A node of the cluster and how to reach it.
 ///

@@ -124,6 +124,9 @@ pub static INGRESS_VNI: Global<u32> = Global::new(wire::FIRST_NETWORK_VNI);
 /// The node's own address in it.
 #[unsafe(no_mangle)]
 pub static INGRESS_ADDR: Global<u32> = Global::new(0);
+/// Largest packet between its interfaces, bytes; Docker's own number as long as nobody sets it.
+#[unsafe(no_mangle)]
+pub static INGRESS_MTU: Global<u32> = Global::new(1450);
 /// Cookie of the node's network namespace: cgroup programs see every namespace's sockets.
 #[unsafe(no_mangle)]
 pub static NETNS_COOKIE: Global<u64> = Global::new(0);

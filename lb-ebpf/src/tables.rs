@@ -52,6 +52,8 @@ pub trait Tables {
     fn ingress_vni(&self) -> u32;
     /// The node's own address in it.
     fn ingress_addr(&self) -> V4;
+    /// Largest packet between its interfaces, bytes.
+    fn ingress_mtu(&self) -> u16;
 
     /// Element of `PORTS`.
     fn port(&self, index: u32) -> Option<PublishedPort>;

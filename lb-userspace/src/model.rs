@@ -99,6 +99,8 @@ pub struct IngressSeat {
     pub vni: u32,
     /// The node's own address in it, that of Docker's `ingress-sbox`.
     pub addr: Ipv4Addr,
+    /// Largest IP packet between its interfaces, bytes.
+    pub mtu: u16,
 }
 
 /// Where tasks find their resolver: the address that Docker's tasks know.
@@ -178,6 +180,9 @@ pub enum Reach {
     Mesh,
     /// No agent runs there: by full NAT through Docker's ingress network.
     Ingress,
+    /// An agent ran there, and fell silent without taking leave: new flows as without an agent, since
+    /// nobody keeps its tasks up to date; the mesh goes on with the flows that it carries.
+    Silent,
 }
 
 /// An overlay network.

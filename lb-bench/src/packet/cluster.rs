@@ -113,8 +113,12 @@ pub fn desired(size: Size, kind: Kind) -> DesiredState {
 }
 
 fn engine() -> DockerNode {
-    let seat =
-        IngressSeat { network: "ingress".to_owned(), vni: INGRESS_VNI, addr: INGRESS_ADDR.into() };
+    let seat = IngressSeat {
+        network: "ingress".to_owned(),
+        vni: INGRESS_VNI,
+        addr: INGRESS_ADDR.into(),
+        mtu: 1450,
+    };
     DockerNode {
         netns_dir: PathBuf::from("/nowhere"),
         bridge: "docker_gwbridge".to_owned(),

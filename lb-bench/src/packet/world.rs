@@ -60,6 +60,7 @@ impl World {
             beside_docker: docker.into(),
             ingress_vni: if docker { INGRESS_VNI } else { 0 },
             ingress_addr: if docker { INGRESS_ADDR } else { [0; 4] },
+            ingress_mtu: if docker { 1450 } else { 0 },
             netns_cookie: 1,
         };
         let dataplane = Dataplane::open(&pin_root, &Object::Embedded, &globals)

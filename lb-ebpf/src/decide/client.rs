@@ -6,7 +6,6 @@ use lb_common::{
     addr::V4,
     backend::{Backend, NODE_SELF},
     drops::Reason,
-    flow::SnatOutValue,
     leg::leg_index,
     row::{BackendNumber, Row},
     service::Service,
@@ -16,11 +15,11 @@ use lb_common::{
 use super::{
     entry,
     frag::{Side, find_ports, remember},
-    full_nat::{is_beyond, towards},
+    full_nat::{self, goes_on, is_beyond, towards},
     home::{opens, too_big},
     ingress,
     slot::{HomeFlow, find, open},
-    snat,
+    snat::{self, Held},
 };
 use crate::{
     packet::Packet,
@@ -106,20 +105,27 @@ fn verdict_of<T: Tables>(tables: &T, client: &mut TaskClient) -> Verdict {
     else {
         return Verdict::refuse(Reason::NoBackend, NODE_SELF);
     };
-    if is_beyond(&backend) && !snat::exists(&held) && !opens(&client.parsed) {
+    let is_held = snat::exists(&held)
+        && (held.backend, held.generation) == (number, backend.generation)
+        && goes_on(&held, &backend, &client.parsed);
+    let by_ingress = if is_held { snat::is_by_ingress(&held) } else { is_beyond(&backend) };
+    if by_ingress && !is_held && !opens(&client.parsed) {
         return Verdict::refuse(Reason::NoSocket, NODE_SELF);
     }
-    let is_held = held.backend == number && held.generation == backend.generation;
-    let node_port = if snat::exists(&held) && is_held {
+    let chosen = (number, backend.generation);
+    let node_port = if is_held {
         held.node_port
     } else {
-        match snat::hold(tables, &client.parsed, &held, (number, backend.generation)) {
+        match snat::hold(tables, &client.parsed, &held, chosen, by_ingress) {
             Some(node_port) => node_port,
             None => return Verdict::drop(Reason::PortsExhausted),
         }
     };
-    if is_beyond(&backend) {
-        return beyond(tables, &client.parsed, &backend, node_port);
+    if by_ingress {
+        let verdict = towards(tables, &client.parsed, &backend, node_port);
+        // What is cut later becomes as small as the connection's ends have agreed on.
+        let is_whole = client.parsed.segment_len == client.parsed.total_len;
+        return if is_whole { full_nat::fits(tables, &client.parsed, verdict) } else { verdict };
     }
     client.node.src = tables.node_addr();
     client.node.src_port = node_port;
@@ -137,7 +143,7 @@ fn choose<T: Tables>(
     index: u16,
     service: &Service,
     parsed: &Parsed,
-    held: &SnatOutValue,
+    held: &Held,
 ) -> Option<(BackendNumber, Backend)> {
     if snat::exists(held)
         && let Some(backend) = snat::backend(tables, service, held, parsed)
@@ -156,17 +162,6 @@ fn away<T: Tables>(tables: &T, node: &Parsed, peer: u16, number: BackendNumber) 
         return too_big(node, mtu, NODE_SELF);
     }
     Verdict::forward(peer, Row::of(number), tables.node_addr())
-}
-
-/// Through Docker's ingress network.
-#[inline(always)]
-fn beyond<T: Tables>(tables: &T, parsed: &Parsed, backend: &Backend, port: [u8; 2]) -> Verdict {
-    let Some(to) = tables.peer(backend.node) else { return Verdict::drop(Reason::NoNextHop) };
-    let mtu = to.mtu - TUNNEL_OVERHEAD;
-    if parsed.segment_len > mtu {
-        return too_big(parsed, mtu, NODE_SELF);
-    }
-    towards(tables, parsed, backend, port)
 }
 
 #[inline(always)]

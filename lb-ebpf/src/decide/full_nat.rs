@@ -3,37 +3,71 @@
 //! entry node's own seat in that network, which Docker's vxlan device takes in, and whose answers it
 //! sends back here. The task does not see the client's address.
 //!
-//! A flow that began so has entries in `SNAT_OUT` and `SNAT_IN`, and goes on as long as its backend
-//! lives. All else of the service goes by the mesh, past the backends that cannot be reached by it.
+//! A flow that began so has entries in `SNAT_OUT` and `SNAT_IN`, and goes on so as long as its backend
+//! lives, also if an agent takes up work there meanwhile. All else of the service goes by the mesh, past
+//! the backends that cannot be reached by it.
 
 use lb_common::{
     addr::V4,
-    backend::{Backend, NODE_SELF},
+    backend::{BACKEND_CUT_OFF, BACKEND_INGRESS, Backend, NODE_SELF},
     drops::Reason,
-    flow::SnatInValue,
+    flow::{SNAT_INGRESS, SnatInValue},
+    peer::Peer,
     service::FLAG_INGRESS,
+    wire::TUNNEL_OVERHEAD,
 };
 
 use super::{
     entry,
     frag::{Side, find_ports, remember},
-    home::opens,
-    ingress::{count, fits, is_leg, is_ours, open, published, sender, vni},
-    snat,
+    home::{opens, too_big},
+    ingress::{count, is_leg, is_ours, open, published, sender, vni},
+    snat::{self, Held},
 };
 use crate::{
     headers::{ACK, SYN},
     packet::Packet,
     parse::{Fragment, Parsed},
     tables::Tables,
-    verdict::{Nat, Verdict},
+    verdict::{Action, Nat, Verdict},
 };
 
-/// Whether only Docker's ingress network leads to a backend of a published port.
+/// Whether new flows to a backend of a published port go through Docker's ingress network.
 #[inline(always)]
 #[must_use]
 pub fn is_beyond(backend: &Backend) -> bool {
-    backend.node != NODE_SELF && backend.addr != [0; 4]
+    backend.flags & BACKEND_INGRESS != 0
+}
+
+/// Whether no mesh frame reaches a backend.
+#[inline(always)]
+pub(super) fn is_cut_off(backend: &Backend) -> bool {
+    backend.flags & BACKEND_CUT_OFF != 0
+}
+
+/// Whether a packet goes the way that its connection has, though new ones may have another by now: that
+/// would be another connection to the task.
+#[inline(always)]
+pub(super) fn goes_on(held: &Held, backend: &Backend, parsed: &Parsed) -> bool {
+    let by_ingress = snat::is_by_ingress(held);
+    if by_ingress == is_beyond(backend) {
+        return true;
+    }
+    let is_open = if by_ingress { has_addr(backend) } else { !is_cut_off(backend) };
+    is_open && !snat::begins_anew(held, parsed)
+}
+
+#[inline(always)]
+fn has_addr(backend: &Backend) -> bool {
+    u32::from_ne_bytes(backend.addr) != 0
+}
+
+/// Largest packet that Docker's ingress network carries to a peer: what the wire leaves, and what
+/// the network's own interfaces have.
+#[inline(always)]
+pub fn mtu<T: Tables>(tables: &T, peer: &Peer) -> u16 {
+    let wire = peer.mtu.wrapping_sub(TUNNEL_OVERHEAD);
+    if wire < tables.ingress_mtu() { wire } else { tables.ingress_mtu() }
 }
 
 /// Whether a client's packet is for a service that has such backends, as far as the packet tells: a later
@@ -73,6 +107,17 @@ pub fn client<T: Tables>(tables: &T, parsed: &mut Parsed) -> Verdict {
     fits(tables, parsed, verdict)
 }
 
+/// As `ingress::fits` for the mesh.
+#[inline(always)]
+pub(super) fn fits<T: Tables>(tables: &T, parsed: &Parsed, verdict: Verdict) -> Verdict {
+    if verdict.action != Action::ToIngress {
+        return verdict;
+    }
+    let Some(peer) = tables.peer(verdict.index) else { return Verdict::drop(Reason::NoNextHop) };
+    let mtu = mtu(tables, &peer);
+    if parsed.segment_len <= mtu { verdict } else { too_big(parsed, mtu, NODE_SELF) }
+}
+
 /// The connection that there is, as long as its backend lives, or a new one to whom the row names;
 /// whether there is a verdict at all. A function of its own that fills in a record, as the verifier wants
 /// it.
@@ -81,8 +126,9 @@ fn enter<T: Tables>(tables: &T, index: u16, parsed: &Parsed, verdict: &mut Verdi
     let Some(service) = tables.service(index) else { return false };
     let held = snat::held(tables, parsed);
     if snat::exists(&held)
+        && snat::is_by_ingress(&held)
         && let Some(backend) = snat::backend(tables, service, &held, parsed)
-        && is_beyond(&backend)
+        && goes_on(&held, &backend, parsed)
     {
         *verdict = towards(tables, parsed, &backend, held.node_port);
         return true;
@@ -90,16 +136,24 @@ fn enter<T: Tables>(tables: &T, index: u16, parsed: &Parsed, verdict: &mut Verdi
     if !opens(parsed) {
         return false;
     }
-    let Some(row) = entry::choose(tables, index, service, parsed) else { return false };
-    let Some(backend) = entry::backend(tables, service, row.owner()) else { return false };
-    if !is_beyond(&backend) {
-        return false;
+    let number = entry::choose(tables, index, service, parsed).unwrap_or_default().owner();
+    match entry::backend(tables, service, number) {
+        Some(backend) if is_beyond(&backend) => {
+            let chosen = (number, backend.generation);
+            *verdict = match snat::hold(tables, parsed, &held, chosen, true) {
+                Some(port) => towards(tables, parsed, &backend, port),
+                None => Verdict::drop(Reason::PortsExhausted),
+            };
+            true
+        }
+        // By the mesh: what follows must not be taken for the former connection's.
+        _ => {
+            if snat::exists(&held) && snat::is_by_ingress(&held) {
+                snat::forget(tables, &held, parsed.proto);
+            }
+            false
+        }
     }
-    *verdict = match snat::hold(tables, parsed, &held, (row.owner(), backend.generation)) {
-        Some(port) => towards(tables, parsed, &backend, port),
-        None => Verdict::drop(Reason::PortsExhausted),
-    };
-    true
 }
 
 /// The packet as the node's own, from an allocated port.
@@ -155,6 +209,9 @@ fn is_backend<T: Tables>(
         return false;
     }
     let Some(held) = snat::whom(tables, connection, inner.proto) else { return false };
+    if held.flags & SNAT_INGRESS == 0 {
+        return false;
+    }
     let dialled = Parsed { dst_port: connection.dialled_port, ..*inner };
     let Some(port) = published(tables, &dialled) else { return false };
     let Some(service) = tables.service(port.service) else { return false };

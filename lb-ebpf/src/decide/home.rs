@@ -14,7 +14,7 @@ use lb_common::{
 
 use super::{
     entry::backend,
-    full_nat::is_beyond,
+    full_nat::{is_beyond, is_cut_off},
     slot::{HomeFlow, find, known, open},
 };
 use crate::{
@@ -56,7 +56,8 @@ pub fn route<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
         return if opens { begin(tables, arrival) } else { follow(tables, arrival) };
     };
     if owner.node != NODE_SELF && !arrival.tunnelled {
-        if tables.ingress_vni() != 0 && is_beyond(&owner) {
+        let is_out_of_reach = if opens { is_beyond(&owner) } else { is_cut_off(&owner) };
+        if tables.ingress_vni() != 0 && is_out_of_reach {
             return if opens { begin(tables, arrival) } else { follow(tables, arrival) };
         }
         return Verdict::forward(owner.node, arrival.row, arrival.entry_addr);
@@ -155,7 +156,7 @@ fn follow<T: Tables>(tables: &T, arrival: &Arrival<'_>) -> Verdict {
     let mut step = 0;
     while step < ROW_LEN && row.owner() != 0 {
         if let Some(owner) = backend(tables, service, row.owner())
-            && !is_beyond(&owner)
+            && !is_cut_off(&owner)
         {
             if owner.node != NODE_SELF && (step != 0 || !arrival.tunnelled) {
                 return forward(tables, arrival, owner.node, row, step);

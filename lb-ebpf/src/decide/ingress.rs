@@ -213,7 +213,7 @@ fn enter<T: Tables>(tables: &T, parsed: &Parsed, port: PublishedPort) -> Verdict
 /// fragmented: XDP cannot cut packets, and senders that get the error send smaller ones.
 #[inline(always)]
 pub(super) fn fits<T: Tables>(tables: &T, parsed: &Parsed, verdict: Verdict) -> Verdict {
-    if verdict.action != Action::Forward && verdict.action != Action::ToIngress {
+    if verdict.action != Action::Forward {
         return verdict;
     }
     let Some(peer) = tables.peer(verdict.index) else { return Verdict::drop(Reason::NoNextHop) };

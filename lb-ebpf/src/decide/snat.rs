@@ -11,7 +11,8 @@ use lb_common::{
     addr::V4,
     backend::{Backend, STATE_ACTIVE, STATE_NONE},
     flow::{
-        SNAT_CLOSED, SNAT_OPEN, SNAT_OPENING, SnatInKey, SnatInValue, SnatOutKey, SnatOutValue,
+        SNAT_CLOSED, SNAT_FORGOTTEN, SNAT_INGRESS, SNAT_OPEN, SNAT_OPENING, SnatInKey, SnatInValue,
+        SnatOutKey, SnatOutValue,
     },
     leg::leg_index,
     service::Service,
@@ -19,6 +20,7 @@ use lb_common::{
 
 use super::{
     entry,
+    home::opens,
     ingress::{in_gateway_subnet, is_published},
 };
 use crate::{
@@ -35,33 +37,87 @@ const FIRST_PORT: u16 = 0x8000;
 /// How long an open connection keeps its port without a packet, [`now`]: 15 minutes, as IPVS has it.
 const IDLE: u32 = 838;
 
+/// What is known of a connection.
+#[repr(C, align(4))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Allocated port, network order; 0: there is no such connection.
+    pub(super) node_port: [u8; 2],
+    /// Backend number.
+    pub(super) backend: u16,
+    /// Its generation.
+    pub(super) generation: u8,
+    /// `SNAT_INGRESS` or 0.
+    flags: u8,
+    /// `SNAT_*` before this packet.
+    state: u8,
+    reserved: u8,
+}
+
 /// What [`held`] knows of a connection that does not exist: ports are never 0. Not an `Option`, whose
 /// payload would be uninitialised registers where there is none.
-const NOTHING: SnatOutValue =
-    SnatOutValue { node_port: [0; 2], backend: 0, generation: 0, reserved: [0; 3] };
+const NOTHING: Held =
+    Held { node_port: [0; 2], backend: 0, generation: 0, flags: 0, state: 0, reserved: 0 };
+/// What a function returns that asks for the state of nobody's connection; no `SNAT_*`.
+const NOBODYS: u8 = u8::MAX;
 
 /// Whether [`held`] found a connection.
 #[inline(always)]
-pub(super) fn exists(held: &SnatOutValue) -> bool {
+pub(super) fn exists(held: &Held) -> bool {
     u16::from_ne_bytes(held.node_port) != 0
+}
+
+/// Whether a connection goes through Docker's ingress network, else by the mesh.
+#[inline(always)]
+pub(super) fn is_by_ingress(held: &Held) -> bool {
+    held.flags & SNAT_INGRESS != 0
+}
+
+/// Whether a packet begins something new on a connection's ports: a SYN where no other one is
+/// unanswered, a datagram after a long silence.
+#[inline(always)]
+pub(super) fn begins_anew(held: &Held, parsed: &Parsed) -> bool {
+    opens(parsed) && held.state != SNAT_OPENING
 }
 
 /// What is known of a client's connection; its packet keeps it alive.
 #[inline(always)]
-pub(super) fn held<T: Tables>(tables: &T, parsed: &Parsed) -> SnatOutValue {
+pub(super) fn held<T: Tables>(tables: &T, parsed: &Parsed) -> Held {
     let key = out_key(parsed);
     let Some(held) = tables.snat_out(&key) else { return NOTHING };
-    let ours = |value: &mut SnatInValue<V4>| {
-        let ours = is_of(value, &key);
-        if ours {
-            touch(value, now(tables), after(value.state, parsed.flags));
+    let now = now(tables);
+    let state = |value: &mut SnatInValue<V4>| {
+        if !is_of(value, &key) {
+            return NOBODYS;
         }
-        ours
+        let state = state(value, now);
+        touch(value, now, after(value.state, parsed.flags));
+        state
     };
-    match tables.snat_in(&in_key(held.node_port, key.proto), ours) {
-        Some(true) => held,
+    match tables.snat_in(&in_key(held.node_port, key.proto), state) {
+        Some(state) if state != NOBODYS => Held {
+            node_port: held.node_port,
+            backend: held.backend,
+            generation: held.generation,
+            flags: held.flags,
+            state,
+            reserved: 0,
+        },
         _ => NOTHING,
     }
+}
+
+/// A connection's state, which ends by silence where nobody knows whether it is open.
+#[inline(always)]
+fn state(value: &SnatInValue<V4>, now: u32) -> u8 {
+    let is_silent = now.wrapping_sub(value.used) > SNAT_FORGOTTEN;
+    if value.state == SNAT_OPENING && is_silent { SNAT_CLOSED } else { value.state }
+}
+
+/// Forgets a connection, whose ports another one has now that needs no port here.
+#[inline(always)]
+pub(super) fn forget<T: Tables>(tables: &T, held: &Held, proto: u8) {
+    tables.snat_in_remove(&in_key(held.node_port, proto));
 }
 
 /// The backend that a connection has, as long as it lives (and, for a new connection from an old port,
@@ -70,7 +126,7 @@ pub(super) fn held<T: Tables>(tables: &T, parsed: &Parsed) -> SnatOutValue {
 pub(super) fn backend<T: Tables>(
     tables: &T,
     service: &Service,
-    held: &SnatOutValue,
+    held: &Held,
     parsed: &Parsed,
 ) -> Option<Backend> {
     entry::backend(tables, service, held.backend).filter(|backend| {
@@ -80,19 +136,21 @@ pub(super) fn backend<T: Tables>(
     })
 }
 
-/// Notes whom a connection goes to, by the port it has or by one that is allocated now. `None`: no
-/// port is free.
+/// Notes whom a connection goes to and by which way, from the port it has or from one that is allocated
+/// now. `None`: no port is free.
 #[inline(always)]
 pub(super) fn hold<T: Tables>(
     tables: &T,
     parsed: &Parsed,
-    held: &SnatOutValue,
+    held: &Held,
     (backend, generation): (u16, u8),
+    by_ingress: bool,
 ) -> Option<[u8; 2]> {
     let key = out_key(parsed);
     let node_port = if exists(held) { held.node_port } else { allocate(tables, &key)? };
-    tables
-        .snat_out_insert(&key, &SnatOutValue { node_port, backend, generation, reserved: [0; 3] });
+    let flags = if by_ingress { SNAT_INGRESS } else { 0 };
+    let value = SnatOutValue { node_port, backend, generation, flags, reserved: [0; 2] };
+    tables.snat_out_insert(&key, &value);
     Some(node_port)
 }
 
@@ -323,18 +381,18 @@ mod tests {
     #[test]
     fn connections_have_ports_of_their_own_and_keep_them() {
         let world = world();
-        let one = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1)).unwrap();
-        let other = hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1)).unwrap();
+        let one = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1), false).unwrap();
+        let other = hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1), false).unwrap();
         assert_ne!(one, other);
         let held = held(&world, &dial(TASK_A));
         assert_eq!((held.node_port, held.backend), (one, ON_2));
-        assert_eq!(hold(&world, &dial(TASK_A), &held, (A, 1)), Some(one));
+        assert_eq!(hold(&world, &dial(TASK_A), &held, (A, 1), false), Some(one));
     }
 
     #[test]
     fn a_port_that_went_to_another_connection_is_not_held() {
         let world = world();
-        let port = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1)).unwrap();
+        let port = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1), false).unwrap();
         world.snat_in.borrow_mut().get_mut(&in_key(port, TCP)).unwrap().client = TASK_B;
         assert!(!exists(&held(&world, &dial(TASK_A))));
     }
@@ -342,7 +400,7 @@ mod tests {
     #[test]
     fn a_reply_to_another_port_or_peer_is_nobodys() {
         let world = world();
-        let node_port = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1)).unwrap();
+        let node_port = hold(&world, &dial(TASK_A), &NOTHING, (ON_2, 1), false).unwrap();
         let reply = Flow {
             src: NODE,
             dst: NODE,
@@ -360,7 +418,7 @@ mod tests {
     fn full(flags: u8) -> World {
         let world = world();
         for port in FIRST_PORT..=u16::MAX {
-            hold(&world, &from(TASK_A, port), &NOTHING, (ON_2, 1)).unwrap();
+            hold(&world, &from(TASK_A, port), &NOTHING, (ON_2, 1), false).unwrap();
             for flags in [ACK, flags] {
                 let parsed = facts(TCP, (TASK_A, port), (NODE, WEB_PORT), flags);
                 assert!(exists(&held(&world, &parsed)));
@@ -371,17 +429,17 @@ mod tests {
 
     #[test]
     fn a_closed_connection_gives_its_port_away_and_an_open_one_does_not() {
-        assert!(hold(&full(FIN), &dial(TASK_B), &NOTHING, (ON_2, 1)).is_some());
-        assert_eq!(hold(&full(ACK), &dial(TASK_B), &NOTHING, (ON_2, 1)), None);
+        assert!(hold(&full(FIN), &dial(TASK_B), &NOTHING, (ON_2, 1), false).is_some());
+        assert_eq!(hold(&full(ACK), &dial(TASK_B), &NOTHING, (ON_2, 1), false), None);
     }
 
     #[test]
     fn an_open_connection_gives_its_port_away_after_15_idle_minutes() {
         let mut world = full(ACK);
         world.now_ns = 14 * 60 * 1_000_000_000;
-        assert_eq!(hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1)), None);
+        assert_eq!(hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1), false), None);
         world.now_ns = 16 * 60 * 1_000_000_000;
-        assert!(hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1)).is_some());
+        assert!(hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1), false).is_some());
     }
 
     #[test]
@@ -395,7 +453,7 @@ mod tests {
             let used = if number == 3 { 10 } else { 50 };
             world.snat_in.borrow_mut().get_mut(&key).unwrap().used = used;
         }
-        let port = hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1));
+        let port = hold(&world, &dial(TASK_B), &NOTHING, (ON_2, 1), false);
         assert_eq!(port, Some(((tried + 3) | FIRST_PORT).to_be_bytes()));
     }
 }

@@ -6,10 +6,7 @@ use aya_ebpf::{
     bindings::{BPF_F_ADJ_ROOM_FIXED_GSO, tcx_action_base::TCX_NEXT},
     programs::TcContext,
 };
-use lb_common::{
-    drops::Reason,
-    wire::{OUTER_LEN, TUNNEL_OVERHEAD},
-};
+use lb_common::{drops::Reason, wire::OUTER_LEN};
 
 use super::{
     Kernel,
@@ -25,7 +22,7 @@ use super::{
 use crate::{
     decide::{
         client::{TaskClient, decide, task_client},
-        full_nat::{answered, is_ingress},
+        full_nat::{answered, is_ingress, mtu},
         ingress::{Arriving, Inner, is_mesh, replied, sort, unwrap},
         leg::{LegPacket, is_foreign, leg, trespasses},
     },
@@ -203,7 +200,7 @@ fn clamp_for(ctx: &TcContext, kernel: &Kernel, parsed: &Parsed, peer: u16) -> Re
         return Ok(());
     }
     let peer = kernel.peer(peer).ok_or(Reason::NoNextHop)?;
-    clamp(ctx, peer.mtu - TUNNEL_OVERHEAD - mss::TCP_OVERHEAD)
+    clamp(ctx, mtu(kernel, &peer) - mss::TCP_OVERHEAD)
 }
 
 /// To another task of this node.

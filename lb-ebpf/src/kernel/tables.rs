@@ -110,6 +110,11 @@ impl Tables for Kernel {
     }
 
     #[inline(always)]
+    fn ingress_mtu(&self) -> u16 {
+        maps::INGRESS_MTU.load() as u16
+    }
+
+    #[inline(always)]
     fn port(&self, index: u32) -> Option<PublishedPort> {
         maps::PORTS.get(index).copied()
     }

@@ -256,7 +256,7 @@ fn translate(
     nat::translate(&packet, parsed, &verdict.nat).ok_or(Reason::Malformed)?;
     if parsed.kind == Kind::Tcp && parsed.flags & SYN != 0 {
         let peer = kernel.peer(verdict.index).ok_or(Reason::NoNextHop)?;
-        clamp(&packet, peer.mtu - TUNNEL_OVERHEAD)?;
+        clamp(&packet, full_nat::mtu(kernel, &peer))?;
     }
     Ok(())
 }

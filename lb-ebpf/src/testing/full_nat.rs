@@ -3,7 +3,7 @@
 use lb_common::{
     addr::{V4, mac_of},
     drops::Reason,
-    wire::{OUTER_LEN, TUNNEL_OVERHEAD},
+    wire::OUTER_LEN,
 };
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     run::{Outcome, Wire, clamp, conclude, reply, way},
 };
 use crate::{
-    decide::full_nat::answered,
+    decide::full_nat::{answered, mtu},
     parse::{Parse, Parsed, parse},
     rewrite::{nat, tunnel::Tunnel},
     tables::Tables,
@@ -48,7 +48,7 @@ pub(super) fn translate(
 ) -> Result<(), Reason> {
     nat::translate(&wire.packet(), parsed, &verdict.nat).ok_or(Reason::Malformed)?;
     let peer = world.peer(verdict.index).ok_or(Reason::NoNextHop)?;
-    clamp(wire, parsed, peer.mtu - TUNNEL_OVERHEAD)
+    clamp(wire, parsed, mtu(world, &peer))
 }
 
 /// A frame of Docker's ingress network.

@@ -64,6 +64,8 @@ pub struct World {
     pub ingress_vni: u32,
     /// The node's own address in it.
     pub ingress_addr: V4,
+    /// See [`Tables::ingress_mtu`].
+    pub ingress_mtu: u16,
     /// Interface index of the NIC.
     pub nic: u32,
     /// `PORTS`.
@@ -172,6 +174,10 @@ impl Tables for World {
 
     fn ingress_addr(&self) -> V4 {
         self.ingress_addr
+    }
+
+    fn ingress_mtu(&self) -> u16 {
+        self.ingress_mtu
     }
 
     fn port(&self, index: u32) -> Option<PublishedPort> {

@@ -3,7 +3,7 @@
 
 use lb_common::{
     addr::{Mac, V4, mac_of},
-    backend::{Backend, STATE_ACTIVE},
+    backend::{BACKEND_CUT_OFF, BACKEND_INGRESS, Backend, STATE_ACTIVE},
     bridge::Bridge,
     flow::{NatKey, NatValue},
     leg::{Leg, leg_index},
@@ -165,6 +165,7 @@ impl World {
             own_addrs: vec![NODE, SECOND_ADDR, GATEWAY],
             ingress_vni: INGRESS_VNI,
             ingress_addr: INGRESS_SEAT,
+            ingress_mtu: LEG_MTU,
             ..Self::default()
         }
     }
@@ -247,7 +248,9 @@ impl World {
     pub fn beyond(interfaces: Interfaces) -> Self {
         let mut world = Self::small(interfaces);
         for service in [WEB, DNS] {
-            world.backend_mut(service, ON_2).addr = BEYOND;
+            let backend = world.backend_mut(service, ON_2);
+            backend.addr = BEYOND;
+            backend.flags = BACKEND_INGRESS | BACKEND_CUT_OFF;
             world.service_mut(service).flags |= FLAG_INGRESS;
             world.set_rows(service, &[row([ON_2])]);
         }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::PathBuf,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tracing::{debug, error, info, warn};
@@ -72,12 +72,18 @@ struct Agent {
     /// The resolvers in tasks' namespaces; `None` in an agent that does not stay, and beside Docker,
     /// which has its own.
     names: Option<Names>,
+    /// When to look whether the last flows through Docker's ingress network have ended, where no new
+    /// ones begin.
+    flows_due: Option<Instant>,
     /// The time that the last round went by; what waits is asked about that time, or a hold that
     /// ends during a round would be missed.
     acted_at: Instant,
     /// What was said about the file in force.
     said: Said,
 }
+
+/// How often is looked whether the last flows through Docker's ingress network have ended.
+const FLOWS_LOOK: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
@@ -102,7 +108,7 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         if let Some(desired) = agent.desired.as_ref().filter(|d| d.shape == Shape::Standalone) {
             triggers.namespaces.watch(desired, &agent.here);
         }
-        match triggers.next(agent.next_due()).await {
+        match triggers.next(agent.next_look()).await {
             Trigger::Stop => {
                 agent.stop();
                 return Ok(());
@@ -170,6 +176,7 @@ impl Agent {
             holds: None,
             leaving,
             names: None,
+            flows_due: None,
             acted_at: Instant::now(),
             said,
         })
@@ -322,9 +329,13 @@ impl Agent {
         let mut workbench =
             Workbench::for_state(self.workbench.take(), &self.options, &desired, &self.here)
                 .await?;
+        workbench.looks_for_flows = self.flows_due.is_some_and(|due| due <= now);
+        let looked = workbench.looks_for_flows;
         let round = workbench.round(&desired, &held, &self.options).await;
         self.workbench = Some(workbench);
         let mut round = round?;
+        let again = self.flows_due.filter(|_| !looked).unwrap_or(now + FLOWS_LOOK);
+        self.flows_due = round.waits_for_flows.then_some(again);
         // Not before the maps have what names stand for.
         if let Some(names) = &mut self.names {
             let plan = NamesPlan::new(&desired, &held, &self.here);
@@ -383,9 +394,16 @@ impl Agent {
         }
     }
 
+    /// When a hold ends.
     fn next_due(&self) -> Option<Instant> {
         let holds = self.holds.as_ref().and_then(|holds| holds.next_due(self.acted_at));
         holds.into_iter().chain(self.leaving.next_due(self.acted_at)).min()
+    }
+
+    /// When to act without a cause.
+    fn next_look(&self) -> Option<Instant> {
+        let flows = self.flows_due.filter(|due| *due > self.acted_at);
+        self.next_due().into_iter().chain(flows).min()
     }
 
     fn stop(&self) {

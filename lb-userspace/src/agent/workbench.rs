@@ -48,6 +48,8 @@ pub(super) struct Workbench {
     pub(super) node: String,
     /// The peers of the last round.
     pub(super) peers: BTreeMap<u16, PeerContents>,
+    /// Whether the next round looks which flows through Docker's ingress network have ended.
+    pub(super) looks_for_flows: bool,
     /// The interfaces that packets could be sent to after it.
     pub(super) devices: BTreeSet<u32>,
 }
@@ -66,6 +68,8 @@ pub(super) struct Round {
     pub(super) changes: usize,
     /// What is not as it should be, for people.
     pub(super) problems: Vec<String>,
+    /// Some flows through Docker's ingress network may go on where no new ones begin.
+    pub(super) waits_for_flows: bool,
 }
 
 impl Workbench {
@@ -136,6 +140,7 @@ impl Workbench {
             journal: Journal::open(&journal_dir(&options.state_dir))?,
             node: here.into(),
             peers: BTreeMap::new(),
+            looks_for_flows: false,
             devices: BTreeSet::new(),
         })
     }
@@ -265,6 +270,7 @@ fn globals(desired: &DesiredState, node: &Node) -> Result<Globals, AgentError> {
         beside_docker,
         ingress_vni: seat.map_or(0, |seat| seat.vni),
         ingress_addr: seat.map_or([0; 4], |seat| seat.addr.octets()),
+        ingress_mtu: seat.map_or(0, |seat| seat.mtu.into()),
         netns_cookie: netns::cookie()?,
     })
 }

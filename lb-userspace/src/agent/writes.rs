@@ -5,7 +5,7 @@ use std::{
     net::Ipv4Addr,
 };
 
-use lb_common::{addr::V4, peer::PEER_RESOLVED};
+use lb_common::{addr::V4, backend::BACKEND_INGRESS, peer::PEER_RESOLVED, service::FLAG_INGRESS};
 
 use super::{
     AgentError, hops,
@@ -14,11 +14,17 @@ use super::{
     workbench::{Round, Workbench},
 };
 use crate::{
-    compile::{self, MapContents},
+    compile::{self, BackendContents, MapContents, ServiceContents},
     dataplane::PeerHop,
     host::network,
     model::DesiredState,
 };
+
+/// Whether a service has flows through Docker's ingress network that may go on, and no new ones.
+fn waits_for_flows(service: &ServiceContents) -> bool {
+    let is_beyond = |backend: &BackendContents| backend.flags & BACKEND_INGRESS != 0;
+    service.flags & FLAG_INGRESS != 0 && !service.backends.values().any(is_beyond)
+}
 
 /// Name of the engine's process.
 const ENGINE: &str = "dockerd";
@@ -33,6 +39,7 @@ impl Workbench {
         round: &mut Round,
     ) -> Result<(), AgentError> {
         let mut wanted = self.compile(desired, held, present)?;
+        round.waits_for_flows = wanted.services.values().any(waits_for_flows);
         round.problems.extend(self.reserve(&mut wanted, desired));
         let known = self.known_ways();
         let resolved = |addr| known.contains_key(&addr);
@@ -86,7 +93,13 @@ impl Workbench {
         held: &BTreeSet<String>,
         present: &Present,
     ) -> Result<MapContents, AgentError> {
-        let previous = self.dataplane.maps().previous()?;
+        let mut previous = self.dataplane.maps().previous()?;
+        if self.looks_for_flows {
+            let going_on = self.dataplane.services_by_ingress()?;
+            for service in previous.services.values_mut() {
+                service.by_ingress &= going_on.contains(&service.index);
+            }
+        }
         Ok(compile::compile(desired, &self.node, &present.local_legs(), held, &previous)?)
     }
 

@@ -1,17 +1,17 @@
 //! Who a service's tasks are at a node: where each runs, whether it takes new flows, and which life
-//! of its number this is; and of a node that runs no agent, the address in Docker's ingress network by
-//! which alone it is reached.
+//! of its number this is; and beside Docker, its address in the ingress network, and whether new flows
+//! go there by it.
 
 use std::collections::BTreeMap;
 
 use lb_common::{
     addr::V4,
-    backend::{NODE_SELF, STATE_ACTIVE, STATE_DRAINING},
+    backend::{BACKEND_CUT_OFF, BACKEND_INGRESS, NODE_SELF, STATE_ACTIVE, STATE_DRAINING},
     row::BackendNumber,
 };
 
 use super::{BackendContents, Here, PreviousService, targets::Target};
-use crate::model::Task;
+use crate::model::{Reach, Task};
 
 /// The backends of `target` by number. A task of an unknown node, which no source lets through, is
 /// left out, and so is one that published ports do not reach from here.
@@ -24,12 +24,12 @@ pub(super) fn backends(
         let peer =
             if task.node == here.node { NODE_SELF } else { *here.peers.get(task.node.as_str())? };
         let generation = generation(previous, task);
-        let (leg, addr) = match target.network {
-            None if here.beyond.contains(task.node.as_str()) => (None, ingress_addr(task, here)?),
-            None => (leg(task, here), [0; 4]),
-            Some(network) => (None, task.addresses.get(network)?.octets()),
+        let (leg, (addr, flags)) = match target.network {
+            None => (leg(task, here), way(task, here)?),
+            Some(network) => (None, (task.addresses.get(network)?.octets(), 0)),
         };
-        Some((task.number, BackendContents { leg, addr, ..backend(task, peer, generation) }))
+        let backend = backend(task, peer, generation);
+        Some((task.number, BackendContents { leg, addr, flags, ..backend }))
     };
     target.tasks.iter().filter_map(entry).collect()
 }
@@ -54,6 +54,18 @@ fn generation(previous: Option<&PreviousService>, task: &Task) -> u8 {
     }
 }
 
+/// A published port's way to it: its address in the ingress network, and `BACKEND_*` bits. `None`: none
+/// leads there.
+fn way(task: &Task, here: Here<'_>) -> Option<(V4, u16)> {
+    let Some(reach) = here.reach.get(task.node.as_str()) else { return Some(([0; 4], 0)) };
+    let addr = ingress_addr(task, here);
+    match (reach, addr) {
+        (Reach::Ingress, addr) => Some((addr?, BACKEND_INGRESS | BACKEND_CUT_OFF)),
+        (Reach::Silent, Some(addr)) => Some((addr, BACKEND_INGRESS)),
+        (Reach::Silent | Reach::Mesh, addr) => Some((addr.unwrap_or_default(), 0)),
+    }
+}
+
 /// Its address in the ingress network, where this node has one, too.
 fn ingress_addr(task: &Task, here: Here<'_>) -> Option<V4> {
     let seat = here.docker?.ingress.as_ref()?;
@@ -71,6 +83,7 @@ fn backend(task: &Task, peer: u16, generation: u8) -> BackendContents {
         peer,
         leg: None,
         addr: [0; 4],
+        flags: 0,
         state: if task.weight == 0 { STATE_DRAINING } else { STATE_ACTIVE },
         weight: task.weight,
         generation,
@@ -110,13 +123,13 @@ mod tests {
         let gateway = ["a", "b"].map(|task| (task.to_owned(), [172, 18, 0, 2])).into();
         let (legs, held) = (LocalLegs { gateway, ..Default::default() }, BTreeSet::new());
         let peers = BTreeMap::from([("n2", 3)]);
-        let beyond = BTreeSet::new();
+        let reach = BTreeMap::from([("n2", Reach::Mesh)]);
         let here = Here {
             node: "n1",
             legs: &legs,
             held: &held,
             peers: &peers,
-            beyond: &beyond,
+            reach: &reach,
             docker: None,
         };
         let all = backends(&targets(&desired, "n1")[0], here, None);
@@ -133,22 +146,27 @@ mod tests {
         web.tasks[0].addresses = [("ingress".to_owned(), [10, 0, 0, 7].into())].into();
         let mut desired = fixtures::beside_docker(fixtures::cluster(vec![web]));
         let (peers, legs) = (BTreeMap::from([("n2", 3)]), LocalLegs::default());
-        let (held, beyond) = (BTreeSet::new(), ["n2"].into());
-        let addrs = |desired: &DesiredState| -> Vec<_> {
+        let held = BTreeSet::new();
+        let addrs = |desired: &DesiredState, reach| -> Vec<_> {
+            let reach = BTreeMap::from([("n2", reach)]);
             let docker = desired.docker();
-            let here = Here {
-                node: "n1",
-                legs: &legs,
-                held: &held,
-                peers: &peers,
-                beyond: &beyond,
-                docker,
-            };
+            let here =
+                Here { node: "n1", legs: &legs, held: &held, peers: &peers, reach: &reach, docker };
             let all = backends(&targets(desired, "n1")[0], here, None);
-            all.into_iter().map(|(number, backend)| (number, backend.peer, backend.addr)).collect()
+            let told = |(number, backend): (u16, BackendContents)| {
+                (number, backend.peer, backend.addr, backend.flags)
+            };
+            all.into_iter().map(told).collect()
         };
-        assert_eq!(addrs(&desired), [(1, 3, [10, 0, 0, 7]), (3, NODE_SELF, [0; 4])]);
+        let (a, here) = ([10, 0, 0, 7], (3, NODE_SELF, [0; 4], 0));
+        let (by_mesh, beyond) = ((2, 3, [0; 4], 0), BACKEND_INGRESS | BACKEND_CUT_OFF);
+        assert_eq!(addrs(&desired, Reach::Ingress), [(1, 3, a, beyond), here]);
+        let silent = [(1, 3, a, BACKEND_INGRESS), by_mesh, here];
+        assert_eq!(addrs(&desired, Reach::Silent), silent);
+        assert_eq!(addrs(&desired, Reach::Mesh), [(1, 3, a, 0), by_mesh, here]);
         fixtures::docker(&mut desired).ingress = None;
-        assert_eq!(addrs(&desired), [(3, NODE_SELF, [0; 4])], "not reached from here");
+        assert_eq!(addrs(&desired, Reach::Ingress), [here], "not reached from here");
+        let by_mesh = [(1, 3, [0; 4], 0), by_mesh, here];
+        assert_eq!(addrs(&desired, Reach::Silent), by_mesh, "only by the mesh");
     }
 }

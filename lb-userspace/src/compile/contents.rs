@@ -81,6 +81,8 @@ pub struct BackendContents {
     pub leg: Option<V4>,
     /// See [`lb_common::backend::Backend::addr`].
     pub addr: V4,
+    /// `BACKEND_*` bits.
+    pub flags: u16,
     /// `STATE_*`.
     pub state: u8,
     /// Weight; 0 drains.
@@ -118,4 +120,6 @@ pub struct PreviousService {
     pub rows: Vec<Row>,
     /// Task name and generation by backend number.
     pub backends: BTreeMap<BackendNumber, (String, u8)>,
+    /// Flows may go through Docker's ingress network, whether or not new ones do.
+    pub by_ingress: bool,
 }

@@ -46,7 +46,7 @@ pub(super) fn beside_docker(mut cluster: DesiredState) -> DesiredState {
         gateway: cluster.cluster.gateway.gateway(),
         legs: Vec::new(),
         bridges: Vec::new(),
-        ingress: Some(IngressSeat { network, vni: 4099, addr }),
+        ingress: Some(IngressSeat { network, vni: 4099, addr, mtu: 1450 }),
         is_ingress_encrypted: false,
         has_ipvs: false,
     });
@@ -126,5 +126,15 @@ pub(super) fn task(name: &str, node: &str, number: u16, weight: u16) -> Task {
 pub(super) fn backend(task: &str, weight: u16) -> BackendContents {
     let state = if weight == 0 { STATE_DRAINING } else { STATE_ACTIVE };
     let (task, node) = (task.to_owned(), "n1".to_owned());
-    BackendContents { task, node, peer: 0, leg: None, addr: [0; 4], state, weight, generation: 1 }
+    BackendContents {
+        task,
+        node,
+        peer: 0,
+        leg: None,
+        addr: [0; 4],
+        flags: 0,
+        state,
+        weight,
+        generation: 1,
+    }
 }

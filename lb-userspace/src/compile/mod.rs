@@ -56,8 +56,8 @@ struct Here<'a> {
     held: &'a BTreeSet<String>,
     /// Other nodes' indices into `PEERS`, by name.
     peers: &'a BTreeMap<&'a str, u16>,
-    /// Names of other nodes whose tasks only Docker's ingress network leads to.
-    beyond: &'a BTreeSet<&'a str>,
+    /// How published ports reach the tasks of other nodes, by name.
+    reach: &'a BTreeMap<&'a str, Reach>,
     /// What a Docker Engine made here, if one did.
     docker: Option<&'a DockerNode>,
 }
@@ -82,10 +82,9 @@ pub fn compile(
     let peers = assign(addrs, &previous.peers, PEERS_LEN).ok_or(CompileError::TooManyNodes)?;
     let index_of = |other: &&Node| peers[&other.address.octets()];
     let by_name = others.iter().map(|other| (other.name.as_str(), index_of(other))).collect();
-    let beyond = others.iter().filter(|other| other.reach == Reach::Ingress);
-    let beyond = beyond.map(|other| other.name.as_str()).collect();
+    let reach = others.iter().map(|other| (other.name.as_str(), other.reach)).collect();
     let docker = desired.docker();
-    let here = Here { node, legs, held, peers: &by_name, beyond: &beyond, docker };
+    let here = Here { node, legs, held, peers: &by_name, reach: &reach, docker };
     let contents = |other: &&Node| {
         let (name, addr, reach) = (other.name.clone(), other.address.octets(), other.reach);
         (index_of(other), PeerContents { name, addr, reach })

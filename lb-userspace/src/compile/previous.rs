@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lb_common::row::BackendNumber;
+use lb_common::{row::BackendNumber, service::FLAG_INGRESS};
 
 use super::{MapContents, Previous, PreviousService, ServiceContents};
 
@@ -36,5 +36,10 @@ fn service_after(
         .backends
         .iter()
         .map(|(&number, backend)| (number, (backend.task.clone(), backend.generation)));
-    PreviousService { index, rows: service.rows.clone(), backends: left.chain(held).collect() }
+    PreviousService {
+        index,
+        rows: service.rows.clone(),
+        backends: left.chain(held).collect(),
+        by_ingress: service.flags & FLAG_INGRESS != 0,
+    }
 }

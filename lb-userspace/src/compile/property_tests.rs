@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use lb_common::{
     addr::V4,
+    backend::BACKEND_INGRESS,
     endpoint::{ANY_VNI, EndpointKey},
     row::{BackendNumber, Row},
     service::FLAG_INGRESS,
@@ -147,7 +148,7 @@ proptest! {
         let contents = at("n1", &desired, &[], &Previous::default());
         prop_assert!(is_closed(&contents));
         for service in contents.services.values().filter(|service| !service.name.contains('@')) {
-            let by_ingress = |backend: &BackendContents| backend.addr != [0; 4];
+            let by_ingress = |backend: &BackendContents| backend.flags & BACKEND_INGRESS != 0;
             let is_beyond = |backend: &BackendContents| backend.node == node && node != "n1";
             prop_assert!(service.backends.values().all(|backend| by_ingress(backend) == is_beyond(backend)));
             let flag = service.flags & FLAG_INGRESS != 0;

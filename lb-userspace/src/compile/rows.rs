@@ -104,8 +104,12 @@ mod tests {
         let backends: BTreeMap<_, _> =
             (1..).zip(weights).map(|(number, &weight)| backend(number, weight)).collect();
         let tasks = backends.iter().map(|(&number, backend)| (number, (backend.task.clone(), 1)));
-        let previous =
-            PreviousService { index: 1, rows: before.to_vec(), backends: tasks.collect() };
+        let previous = PreviousService {
+            index: 1,
+            rows: before.to_vec(),
+            backends: tasks.collect(),
+            ..Default::default()
+        };
         let held = held.iter().map(|&task| task.to_owned()).collect();
         rows(&backends, &held, (SCHEDULER_HASH, 7), Some(&previous))
     }

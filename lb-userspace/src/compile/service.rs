@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
-    backend::NODE_SELF,
+    backend::{BACKEND_INGRESS, NODE_SELF},
     hash::name_hash,
     row::BackendNumber,
     service::{FLAG_CLIENT_IP, FLAG_DIRECT, FLAG_INGRESS, SCHEDULER_HASH, SCHEDULER_RR},
@@ -31,7 +31,7 @@ pub(super) fn service(
         name: target.name.clone(),
         seed,
         scheduler,
-        flags: flags(target.service) | beyond(target, &backends),
+        flags: flags(target.service) | beyond(&backends, previous),
         rows,
         backends,
     }
@@ -59,10 +59,14 @@ fn scheduler(service: &Service) -> u8 {
     }
 }
 
-/// Whether some of its backends are reached by Docker's ingress network.
-fn beyond(target: &Target<'_>, backends: &BTreeMap<BackendNumber, BackendContents>) -> u8 {
-    let is_beyond = |backend: &BackendContents| backend.addr != [0; 4];
-    u8::from(target.network.is_none() && backends.values().any(is_beyond)) * FLAG_INGRESS
+/// Whether some flows go through Docker's ingress network: new ones, or some that have not ended.
+fn beyond(
+    backends: &BTreeMap<BackendNumber, BackendContents>,
+    previous: Option<&PreviousService>,
+) -> u8 {
+    let is_beyond = |backend: &BackendContents| backend.flags & BACKEND_INGRESS != 0;
+    let some_go_on = previous.is_some_and(|previous| previous.by_ingress);
+    u8::from(some_go_on || backends.values().any(is_beyond)) * FLAG_INGRESS
 }
 
 fn flags(service: &Service) -> u8 {

@@ -71,7 +71,7 @@ impl Dataplane {
 }
 
 /// Monotonic time as the packet path has it (`bpf_ktime_get_ns`), ns.
-fn monotonic_ns() -> Result<u64, ApplyError> {
+pub(super) fn monotonic_ns() -> Result<u64, ApplyError> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(ApplyError::Clock)?;
     Ok(now.tv_sec().unsigned_abs() * 1_000_000_000 + now.tv_nsec().unsigned_abs())
 }

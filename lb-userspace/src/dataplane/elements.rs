@@ -9,7 +9,7 @@ use lb_common::{
     bridge::Bridge,
     info::{NodeInfo, pack_name},
     leg::{Leg, leg_index},
-    peer::{PEER_INGRESS, PEER_PRESENT, PEER_RESOLVED, Peer},
+    peer::{PEER_INGRESS, PEER_PRESENT, PEER_RESOLVED, PEER_SILENT, Peer},
     wire::OUTER_TTL,
 };
 
@@ -193,11 +193,12 @@ const fn reach_flag(reach: Reach) -> u16 {
     match reach {
         Reach::Mesh => 0,
         Reach::Ingress => PEER_INGRESS,
+        Reach::Silent => PEER_INGRESS | PEER_SILENT,
     }
 }
 
 fn with_hop(peer: Peer, hop: Option<PeerHop>) -> Peer {
-    let flags = peer.flags & PEER_INGRESS | PEER_PRESENT;
+    let flags = peer.flags & (PEER_INGRESS | PEER_SILENT) | PEER_PRESENT;
     let Some(hop) = hop else { return Peer { flags, ..peer } };
     Peer {
         dst_mac: hop.dst_mac,

@@ -24,6 +24,8 @@ pub struct Globals {
     pub ingress_vni: u32,
     /// The node's own address in it.
     pub ingress_addr: V4,
+    /// Largest packet between interfaces in it, bytes.
+    pub ingress_mtu: u32,
     /// Cookie of the node's network namespace (`SO_NETNS_COOKIE`).
     pub netns_cookie: u64,
 }
@@ -41,6 +43,7 @@ impl Globals {
             .override_global("BESIDE_DOCKER", &self.beside_docker, true)
             .override_global("INGRESS_VNI", &self.ingress_vni, false)
             .override_global("INGRESS_ADDR", &self.ingress_addr, false)
+            .override_global("INGRESS_MTU", &self.ingress_mtu, false)
             .override_global("NETNS_COOKIE", &self.netns_cookie, true);
     }
 }

@@ -1,5 +1,6 @@
-//! Typed handles to the maps that the agent writes, opened from their pins: every size is checked
-//! against its type. The packet path's own maps are read by `observe`.
+//! Typed handles to the maps that the agent writes, opened from their pins, and to those of translated
+//! sources, which it reads: every size is checked against its type. The packet path's other maps are read
+//! by `observe`.
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use lb_common::{
     backend::Backend,
     bridge::Bridge,
     endpoint::{Endpoint, EndpointKey, OverlayLeg},
+    flow::{SnatInKey, SnatInValue, SnatOutKey, SnatOutValue},
     info::{EndpointInfo, NetworkInfo, NodeInfo, ServiceInfo, TaskInfo, TaskKey},
     leg::Leg,
     peer::Peer,
@@ -55,6 +57,10 @@ pub struct Maps {
     pub overlay_legs: MappedArray<OverlayLeg>,
     /// `ENDPOINTS`: who has an address in a network.
     pub endpoints: PinnedHash<EndpointKey<V4>, Endpoint>,
+    /// `SNAT_OUT`, which only packets write.
+    pub snat_out: PinnedHash<SnatOutKey<V4>, SnatOutValue>,
+    /// `SNAT_IN`, likewise.
+    pub snat_in: PinnedHash<SnatInKey, SnatInValue<V4>>,
     /// `SERVICE_INFO`, by service index.
     pub service_info: PinnedHash<u32, ServiceInfo>,
     /// `TASK_INFO`, by service index and backend number.
@@ -137,6 +143,8 @@ impl Maps {
             own_addrs: hash(pins, "OWN_ADDRS")?,
             bridges: hash(pins, "BRIDGES")?,
             devices: devices(pins)?,
+            snat_out: hash(pins, "SNAT_OUT")?,
+            snat_in: hash(pins, "SNAT_IN")?,
             service_info: hash(pins, "SERVICE_INFO")?,
             task_info: hash(pins, "TASK_INFO")?,
             overlay_legs: array(pins, "OVERLAY_LEGS")?,

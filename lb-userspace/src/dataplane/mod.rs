@@ -16,6 +16,7 @@ mod error;
 mod executor;
 mod globals;
 mod hidden;
+mod ingress_flows;
 mod inventory;
 mod link;
 mod load;

@@ -207,7 +207,7 @@ fn element(contents: &BackendContents) -> Backend {
         leg: contents.leg.map_or(0, leg_index),
         state: contents.state,
         generation: contents.generation,
-        reserved: 0,
+        flags: contents.flags,
         addr: contents.addr,
         reserved2: 0,
     }
@@ -243,6 +243,7 @@ mod tests {
             peer: 3,
             leg: None,
             addr: [0; 4],
+            flags: 0,
             state: 1,
             weight: 1,
             generation: 2,

@@ -10,10 +10,10 @@ use lb_common::{
     endpoint::{Endpoint, EndpointKey},
     info::{Name, NetworkInfo, TaskInfo, TaskKey, unpack_name},
     leg::leg_index,
-    peer::{PEER_INGRESS, PEER_PRESENT, Peer},
+    peer::{PEER_INGRESS, PEER_PRESENT, PEER_SILENT, Peer},
     port::PublishedPort,
     row::{BackendNumber, Row},
-    service::{Range, Service},
+    service::{FLAG_INGRESS, Range, Service},
 };
 
 use super::maps::{Maps, MapsError, PinnedHash};
@@ -79,7 +79,8 @@ impl Maps {
             Ok((number, (name.unwrap_or_default(), backend.generation)))
         });
         let backends = held.collect::<Result<_, MapsError>>()?;
-        Ok(PreviousService { index, rows: self.rows_of(service), backends })
+        let (rows, by_ingress) = (self.rows_of(service), service.flags & FLAG_INGRESS != 0);
+        Ok(PreviousService { index, rows, backends, by_ingress })
     }
 
     fn service_contents(
@@ -117,6 +118,7 @@ impl Maps {
                 _ => Some([0, 0, high, low]),
             },
             addr: backend.addr,
+            flags: backend.flags,
             state: backend.state,
             weight: task.map_or(0, |task| task.weight),
             generation: backend.generation,
@@ -134,7 +136,11 @@ impl Maps {
         }
         let info = found(self.node_info.get(&index.into(), 0), "NODE_INFO")?;
         let name = info.map(|info| unpack_name(&info.name).to_owned()).unwrap_or_default();
-        let reach = if flags & PEER_INGRESS == 0 { Reach::Mesh } else { Reach::Ingress };
+        let reach = match (flags & PEER_INGRESS != 0, flags & PEER_SILENT != 0) {
+            (false, _) => Reach::Mesh,
+            (true, false) => Reach::Ingress,
+            (true, true) => Reach::Silent,
+        };
         Ok(Some((index, PeerContents { name, addr, reach })))
     }
 

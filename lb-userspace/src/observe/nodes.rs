@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use lb_common::{
     addr::Mac,
     backend::NODE_SELF,
-    peer::{PEER_INGRESS, PEER_RESOLVED, Peer},
+    peer::{PEER_INGRESS, PEER_RESOLVED, PEER_SILENT, Peer},
 };
 use serde::Serialize;
 
@@ -31,7 +31,8 @@ pub struct NodeLine {
     /// `self` or `peer`.
     pub role: &'static str,
     /// How published ports reach its tasks: `self`, `mesh`, or `ingress` by full NAT through Docker's
-    /// ingress network, since it runs no agent.
+    /// ingress network, since it runs no agent; `silent`: likewise since its agent is not heard any more,
+    /// while flows from before go on by the mesh.
     pub reach: &'static str,
     /// Whether frames to it find their next hop; always for this node.
     pub resolved: bool,
@@ -74,6 +75,7 @@ fn reach(index: u16, peers: &BTreeMap<u16, Peer>) -> &'static str {
     let flags = peers.get(&index).map_or(0, |peer| peer.flags);
     match index {
         NODE_SELF => "self",
+        _ if flags & PEER_SILENT != 0 => "silent",
         _ if flags & PEER_INGRESS != 0 => "ingress",
         _ => "mesh",
     }
@@ -88,6 +90,7 @@ impl NodeLine {
             match self.reach {
                 "self" => "this node".into(),
                 "ingress" => "ingress NAT (no agent)".into(),
+                "silent" => "ingress NAT (agent silent)".into(),
                 other => other.into(),
             },
             if self.resolved { "yes" } else { "NO" }.into(),
@@ -144,6 +147,8 @@ mod tests {
             NodeList::new(&snapshot, &peers, |_, _| "eth0".into())
         };
         let (mesh, ingress) = (list(PEER_RESOLVED), list(PEER_RESOLVED | PEER_INGRESS));
+        let silent = list(PEER_RESOLVED | PEER_INGRESS | PEER_SILENT);
+        assert!(silent.nodes[1].reach == "silent" && silent.text().contains("agent silent"));
         assert_eq!((mesh.nodes[1].reach, ingress.nodes[1].reach), ("mesh", "ingress"));
         let text = ingress.text();
         assert!(text.contains("this node") && text.contains("ingress NAT (no agent)"), "{text}");

@@ -199,6 +199,7 @@ fn backend(number: BackendNumber, peer: u16, generation: u8) -> BackendContents 
         peer,
         leg: None,
         addr: [0; 4],
+        flags: 0,
         state: STATE_ACTIVE,
         weight: 1,
         generation,

@@ -27,6 +27,7 @@ pub(crate) const GLOBALS: Globals = Globals {
     beside_docker: 0,
     ingress_vni: 0,
     ingress_addr: [0; 4],
+    ingress_mtu: 0,
     netns_cookie: 0,
 };
 

@@ -225,6 +225,7 @@ fn contents(numbers: &[u16], rows: usize) -> MapContents {
         peer: number % 2,
         leg: number.is_multiple_of(2).then_some([10, 231, 1, 2]),
         addr: [0; 4],
+        flags: 0,
         state: STATE_ACTIVE,
         weight: 1,
         generation: 7,

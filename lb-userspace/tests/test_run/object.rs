@@ -57,12 +57,12 @@ pub(crate) struct Loaded {
     shape: Shape,
 }
 
-/// The constants in which the tables' nodes differ: beside Docker; the ingress network and the node's
-/// address there.
-type Shape = (bool, u32, V4);
+/// The constants in which the tables' nodes differ: beside Docker; the ingress network, the
+/// node's address there and its MTU.
+type Shape = (bool, u32, V4, u16);
 
 fn shape(world: &World) -> Shape {
-    (world.beside_docker, world.ingress_vni, world.ingress_addr)
+    (world.beside_docker, world.ingress_vni, world.ingress_addr, world.ingress_mtu)
 }
 
 impl Loaded {
@@ -70,6 +70,7 @@ impl Loaded {
     pub(crate) fn new(world: &World, interfaces: &Interfaces) -> Self {
         let bytes = Object::Embedded.bytes().expect("the object");
         let beside_docker = u32::from(world.beside_docker);
+        let ingress_mtu = u32::from(world.ingress_mtu);
         let mut ebpf = EbpfLoader::new()
             .override_global("NODE_ADDR", &world.node_addr, true)
             .override_global("VXLAN_PORT", &world.vxlan_port, true)
@@ -80,6 +81,7 @@ impl Loaded {
             .override_global("BESIDE_DOCKER", &beside_docker, true)
             .override_global("INGRESS_VNI", &world.ingress_vni, false)
             .override_global("INGRESS_ADDR", &world.ingress_addr, false)
+            .override_global("INGRESS_MTU", &ingress_mtu, false)
             .load(&bytes)
             .expect("a loadable object");
         xdp(&mut ebpf).load().expect("xdp_node");

@@ -26,6 +26,7 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
         lost(&world),
         container(&world, on),
         too_big(&world, on),
+        narrow(&world, on),
         container_too_big(&world, on),
     ]
 }
@@ -59,7 +60,7 @@ pub(super) fn answer(frame: &Frame) -> Frame {
 }
 
 /// The same as the client receives it.
-fn answered(frame: &Frame) -> Frame {
+pub(super) fn answered(frame: &Frame) -> Frame {
     let back = answer(frame).from((frame.dst, frame.dst_port));
     back.to((frame.src, frame.src_port)).between(CLIENT_MAC, NIC_MAC)
 }
@@ -174,6 +175,18 @@ fn too_big(world: &World, on: &Interfaces) -> Case {
     let error =
         IcmpError { mtu: LEG_MTU, ..IcmpError::unreachable(NODE, CODE_FRAG_NEEDED, &large) };
     Case::new("a client is told what Docker's ingress network carries", &held(world, &large))
+        .sends(Nic, &large.bytes(), on.nic, &error.between(CLIENT_MAC, NIC_MAC).bytes())
+        .counting(Reason::TooBig)
+}
+
+/// Docker's network carries less than the wire.
+fn narrow(world: &World, on: &Interfaces) -> Case {
+    let narrow = World { ingress_mtu: 1300, ..held(world, &to_web()) };
+    let syn = to_web().flags(SYN).mss(1460);
+    let large = to_web().flags(ACK).payload(&[0; 1261]);
+    let error = IcmpError { mtu: 1300, ..IcmpError::unreachable(NODE, CODE_FRAG_NEEDED, &large) };
+    Case::new("where that is less than the wire carries, too", &narrow)
+        .sends(Nic, &syn.bytes(), on.nic, &to_beyond(&syn, &syn.clone().mss(1260)))
         .sends(Nic, &large.bytes(), on.nic, &error.between(CLIENT_MAC, NIC_MAC).bytes())
         .counting(Reason::TooBig)
 }

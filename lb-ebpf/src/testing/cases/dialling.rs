@@ -3,8 +3,8 @@
 use lb_common::{
     addr::{V4, mac_of},
     drops::Reason,
-    flow::{SNAT_OPENING, SnatInKey, SnatInValue, SnatOutKey, SnatOutValue},
-    port::{TCP, UDP},
+    flow::{SNAT_INGRESS, SNAT_OPENING, SnatInKey, SnatInValue, SnatOutKey, SnatOutValue},
+    port::{TCP, UDP, port_index},
     row::BackendNumber,
 };
 
@@ -14,7 +14,9 @@ use super::{
     wire::{forward, reply},
 };
 use crate::{
+    decide::{entry::backend, full_nat},
     headers::{ACK, CODE_PORT, SYN},
+    tables::Tables as _,
     testing::*,
 };
 
@@ -55,7 +57,8 @@ pub(super) fn connected(world: &World, frame: &Frame, number: BackendNumber) -> 
     let node_port = NODE_PORT.to_be_bytes();
     let (client, client_port) = (task, task_port);
     let out = SnatOutKey { client, dialled, client_port, dialled_port, proto, reserved: [0; 3] };
-    let held = SnatOutValue { node_port, backend: number, generation: 1, reserved: [0; 3] };
+    let flags = if is_beyond(&world, frame, number) { SNAT_INGRESS } else { 0 };
+    let held = SnatOutValue { node_port, backend: number, generation: 1, flags, reserved: [0; 2] };
     world.snat_out.get_mut().insert(out, held);
     let back = SnatInValue {
         client,
@@ -70,7 +73,16 @@ pub(super) fn connected(world: &World, frame: &Frame, number: BackendNumber) -> 
     world
 }
 
-fn as_node(frame: &Frame) -> Frame {
+/// Whether new flows of a frame's service to a backend go through Docker's ingress network.
+fn is_beyond(world: &World, frame: &Frame, number: BackendNumber) -> bool {
+    let port = port_index(frame.proto, frame.dst_port).and_then(|index| world.port(index));
+    let service = port.and_then(|port| world.service(port.service));
+    service
+        .and_then(|service| backend(world, service, number))
+        .is_some_and(|backend| full_nat::is_beyond(&backend))
+}
+
+pub(super) fn as_node(frame: &Frame) -> Frame {
     frame.clone().from((NODE, NODE_PORT))
 }
 

@@ -6,6 +6,7 @@
 mod answering;
 mod arriving;
 mod beyond;
+mod beyond_change;
 mod beyond_rest;
 mod bridges;
 mod carrying;
@@ -139,6 +140,7 @@ pub fn all(interfaces: Interfaces) -> Vec<Case> {
         answering::cases,
         arriving::cases,
         beyond::cases,
+        beyond_change::cases,
         beyond_rest::cases,
         bridges::cases,
         carrying::cases,

@@ -1,5 +1,6 @@
 //! What holds for any packet, checked against full recomputation.
 
+mod full_nat;
 mod mss;
 mod nat;
 mod overlay;

@@ -91,6 +91,7 @@ fn own_node(place: &Place, local: &LocalSeen) -> NodeFacts {
         address: local.facts.address,
         is_down: false,
         has_agent: true,
+        is_silent: false,
     }
 }
 

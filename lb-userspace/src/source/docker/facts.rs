@@ -56,6 +56,9 @@ pub struct NodeFacts {
     pub is_down: bool,
     /// An agent of ours runs there, or did until a moment ago.
     pub has_agent: bool,
+    /// One did until a while ago, and took no leave: what it left in the kernel may forward still.
+    #[serde(default)]
+    pub is_silent: bool,
 }
 
 /// An overlay network.

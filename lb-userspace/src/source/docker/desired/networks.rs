@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 
+use lb_common::wire::TUNNEL_OVERHEAD;
+
 use super::{NotReady, View, Warning, nodes::first_letters, normal, numbers::Offset};
 use crate::{
     fit::{MAX_NAME, fit},
@@ -15,6 +17,10 @@ use crate::{
 
 /// The longest prefix of a subnet that anybody fits in.
 const MAX_PREFIX: u8 = 30;
+
+/// Largest packet of a network that nobody has set another MTU for, whatever the wire carries (moby,
+/// drivers/overlay: 1500 less the tunnel).
+const USUAL_MTU: u16 = 1500 - TUNNEL_OVERHEAD;
 
 /// The networks that are served, and the ingress network, which is not one of them.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +40,8 @@ pub(super) struct Ingress {
     pub(super) name: String,
     pub(super) subnets: Vec<NetworkSubnet>,
     pub(super) is_encrypted: bool,
+    /// Largest IP packet, bytes.
+    pub(super) mtu: u16,
 }
 
 impl Networks {
@@ -94,7 +102,8 @@ impl Networks {
     fn take_ingress(&mut self, id: &str, facts: &NetworkFacts, subnets: Vec<NetworkSubnet>) {
         let (id, name) = (id.to_owned(), fit(&facts.name, MAX_NAME));
         self.names.insert(id.clone(), name.clone());
-        self.ingress = Some(Ingress { id, name, subnets, is_encrypted: facts.is_encrypted });
+        let (is_encrypted, mtu) = (facts.is_encrypted, facts.mtu.unwrap_or(USUAL_MTU));
+        self.ingress = Some(Ingress { id, name, subnets, is_encrypted, mtu });
     }
 
     /// What it shares with a network that is there, itself included.

@@ -47,17 +47,25 @@ impl Nodes {
         let names = unique(reachable.iter().map(|(node, _)| (node.id, &*node.facts.hostname)));
         let node = |(node, address): &(Candidate<'_>, Ipv4Addr)| {
             let is_here = node.id == here;
-            let by_mesh = is_here || node.facts.has_agent;
             Node {
                 name: names[node.id].clone(),
                 address: *address,
                 interfaces: if is_here { view.options.interfaces.clone() } else { Vec::new() },
-                reach: if by_mesh { Reach::Mesh } else { Reach::Ingress },
+                reach: if is_here { Reach::Mesh } else { reach(&node.facts) },
             }
         };
         let mut list: Vec<_> = reachable.iter().map(node).collect();
         list.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self { list, here: names[here].clone(), names })
+    }
+}
+
+/// How another node's tasks are reached.
+const fn reach(facts: &NodeFacts) -> Reach {
+    match (facts.has_agent, facts.is_silent) {
+        (true, _) => Reach::Mesh,
+        (false, true) => Reach::Silent,
+        (false, false) => Reach::Ingress,
     }
 }
 

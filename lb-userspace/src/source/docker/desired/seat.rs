@@ -47,7 +47,8 @@ fn client_bridge(bridge: &BridgeFacts) -> DockerBridge {
 fn seat(view: View<'_>, ingress: &Ingress) -> Option<IngressSeat> {
     let addr = view.local.ingress_addr.filter(|_| !ingress.is_encrypted)?;
     let part = ingress.subnets.iter().find(|part| part.subnet.contains(addr))?;
-    Some(IngressSeat { network: ingress.name.clone(), vni: part.vni, addr })
+    let (network, vni, mtu) = (ingress.name.clone(), part.vni, ingress.mtu);
+    Some(IngressSeat { network, vni, addr, mtu })
 }
 
 /// Tells which tasks published ports do not reach from here.

@@ -64,7 +64,10 @@ fn the_engine_s_side() {
     let (state, ..) = Swarm::usual().desired().expect("ready");
     let docker = state.docker().expect("beside Docker");
     let addr = Ipv4Addr::new(10, 0, 0, 2);
-    assert_eq!(docker.ingress, Some(IngressSeat { network: "ingress".into(), vni: 4096, addr }));
+    assert_eq!(
+        docker.ingress,
+        Some(IngressSeat { network: "ingress".into(), vni: 4096, addr, mtu: 1450 })
+    );
     let legs: Vec<_> =
         docker.legs.iter().map(|leg| (leg.task.as_deref(), leg.addr.octets()[3])).collect();
     assert_eq!(legs, [(Some("web.1.web1aaaa"), 3), (None, 9)]);

@@ -22,6 +22,7 @@ fn facts(node: &Node) -> NodeFacts {
         // its manager for another one; both may well forward.
         is_down: state == Some(NodeState::DOWN),
         has_agent: false,
+        is_silent: false,
     }
 }
 

@@ -40,7 +40,7 @@ impl Choice {
         if let Some(node) =
             self.facts.as_mut().and_then(|facts| Arc::make_mut(facts).nodes.get_mut(node))
         {
-            node.has_agent = false;
+            (node.has_agent, node.is_silent) = (false, false);
         }
         self.lost(manager);
     }

@@ -51,7 +51,8 @@ async fn tell_callers(
     complaints: &Complaints,
     frame: Bytes,
 ) {
-    let known: BTreeSet<_> = memo.present.keys().cloned().collect();
+    let alive = memo.present.iter().filter(|(_, agent)| !agent.is_silent);
+    let known: BTreeSet<_> = alive.map(|(node, _)| node.clone()).collect();
     if memo.listen.is_none() || known.is_empty() {
         return;
     }

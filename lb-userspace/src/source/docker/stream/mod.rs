@@ -101,8 +101,19 @@ pub struct Heard {
     pub manager: Option<String>,
 }
 
-/// Nodes other than this one that have an agent, by id, with what it says.
-pub type Present = BTreeMap<String, Hello>;
+/// Nodes other than this one that have an agent, or had one that took no leave, by id.
+pub type Present = BTreeMap<String, Agent>;
+
+/// Another node's agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// What it says, or said last.
+    #[serde(flatten)]
+    pub hello: Hello,
+    /// Nothing was heard of it for longer than a lease lasts.
+    #[serde(default)]
+    pub is_silent: bool,
+}
 
 /// Puts `new` in place of `old`; whether they differ.
 fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {

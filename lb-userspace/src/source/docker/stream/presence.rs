@@ -1,11 +1,11 @@
 //! Who has an agent: pure, with the time passed in. The managers' agents keep it; it becomes
-//! `has_agent` and `address` of the published facts.
+//! `has_agent`, `is_silent` and `address` of the published facts.
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
-use super::Present;
+use super::{Agent, Present};
 use crate::source::docker::{AGENT_LEASE, Hello, facts::SwarmFacts};
 
 /// How long a node that had an agent before this one started counts as having one still: its agent
@@ -33,7 +33,7 @@ impl Presence {
 
     /// The agent of `node` is heard. Says nothing about one that has not said hello.
     pub(super) fn is_alive(&mut self, node: &str, now: Instant) {
-        if let Some(lease) = self.nodes.get_mut(node) {
+        if let Some(lease) = self.nodes.get_mut(node).filter(|lease| lease.ends > now) {
             lease.ends = now + AGENT_LEASE;
         }
     }
@@ -45,20 +45,23 @@ impl Presence {
 
     /// Takes over what was known elsewhere or before; what was heard here counts more.
     pub(super) fn remember(&mut self, before: &Present, now: Instant) {
-        for (node, hello) in before {
-            let lease = || Lease { hello: hello.clone(), ends: now + GRACE };
+        for (node, Agent { hello, is_silent }) in before {
+            let ends = if *is_silent { now } else { now + GRACE };
+            let lease = || Lease { hello: hello.clone(), ends };
             self.nodes.entry(node.clone()).or_insert_with(lease);
         }
     }
 
-    /// The nodes that have an agent, after forgetting those that were silent for too long.
-    pub(super) fn present(&mut self, now: Instant) -> Present {
-        self.nodes.retain(|_, lease| lease.ends > now);
-        self.nodes.iter().map(|(node, lease)| (node.clone(), lease.hello.clone())).collect()
+    /// The nodes that have an agent, and those whose agent was silent for too long.
+    pub(super) fn present(&self, now: Instant) -> Present {
+        let agent =
+            |Lease { hello, ends }: &Lease| Agent { hello: hello.clone(), is_silent: *ends <= now };
+        self.nodes.iter().map(|(node, lease)| (node.clone(), agent(lease))).collect()
     }
 }
 
-/// The facts with their nodes' agents: whether there is one that forwards, and the data-path address that it tells.
+/// The facts with their nodes' agents: whether there is one that forwards or did, and the data-path
+/// address that it tells.
 /// `own` is this node, by its id, whose agent we are.
 #[must_use]
 pub fn with_agents(
@@ -67,9 +70,12 @@ pub fn with_agents(
     own: Option<(&str, &Hello)>,
 ) -> SwarmFacts {
     for (id, node) in &mut facts.nodes {
-        let own = own.filter(|(own, _)| own == id).map(|(_, hello)| hello);
-        let hello = own.or_else(|| present.get(id));
-        node.has_agent = hello.is_some_and(|hello| hello.forwards);
+        let own = own.filter(|(own, _)| own == id).map(|(_, hello)| (hello, false));
+        let other = || present.get(id).map(|agent| (&agent.hello, agent.is_silent));
+        let (hello, is_silent) = own.or_else(other).unzip();
+        let forwards = hello.is_some_and(|hello| hello.forwards);
+        node.is_silent = forwards && is_silent.unwrap_or_default();
+        node.has_agent = forwards && !node.is_silent;
         node.address = hello.map(|hello| hello.address).or(node.address);
     }
     facts
@@ -83,7 +89,7 @@ pub fn with_ends(
     present: &Present,
     own: Option<(&str, &Hello)>,
 ) -> SwarmFacts {
-    let others = present.iter().map(|(node, hello)| (node.as_str(), hello));
+    let others = present.iter().map(|(node, agent)| (node.as_str(), &agent.hello));
     let mut ended = BTreeSet::new();
     for (node, hello) in others.chain(own) {
         let runs_there = |task: &&String| facts.tasks.get(*task).is_some_and(|t| t.node == node);
@@ -99,9 +105,14 @@ pub fn with_ends(
 
 /// What facts from elsewhere say of agents.
 pub(super) fn present_in(facts: &SwarmFacts) -> Present {
-    let agents = facts.nodes.iter().filter(|(_, node)| node.has_agent);
-    let hello = |address| Hello { forwards: true, ..Hello::at(address) };
-    agents.filter_map(|(id, node)| Some((id.clone(), hello(node.address?)))).collect()
+    let agents = facts.nodes.iter().filter(|(_, node)| node.has_agent || node.is_silent);
+    let agent = |address, is_silent| Agent {
+        hello: Hello { forwards: true, ..Hello::at(address) },
+        is_silent,
+    };
+    agents
+        .filter_map(|(id, node)| Some((id.clone(), agent(node.address?, node.is_silent))))
+        .collect()
 }
 
 #[cfg(test)]
@@ -115,8 +126,22 @@ mod tests {
         Hello { forwards: true, ..Hello::at(Ipv4Addr::new(198, 18, 0, last)) }
     }
 
+    fn agents(nodes: &[(&str, u8)], is_silent: bool) -> Present {
+        let agent = |last: &u8| Agent { hello: hello(*last), is_silent };
+        nodes.iter().map(|(node, last)| ((*node).to_owned(), agent(last))).collect()
+    }
+
     fn present(nodes: &[(&str, u8)]) -> Present {
-        nodes.iter().map(|(node, last)| ((*node).to_owned(), hello(*last))).collect()
+        agents(nodes, false)
+    }
+
+    fn silent(nodes: &[(&str, u8)]) -> Present {
+        agents(nodes, true)
+    }
+
+    fn both(mut some: Present, others: Present) -> Present {
+        some.extend(others);
+        some
     }
 
     #[test]
@@ -128,11 +153,16 @@ mod tests {
         presence.is_alive("c", start);
         let just_before = start + AGENT_LEASE - Duration::from_millis(1);
         assert_eq!(presence.present(just_before), present(&[("a", 1), ("b", 2)]));
-        assert_eq!(presence.present(start + AGENT_LEASE), present(&[("b", 2)]));
-        assert_eq!(presence.present(start + AGENT_LEASE * 3 / 2), Present::new());
+        let a_silent = both(silent(&[("a", 1)]), present(&[("b", 2)]));
+        assert_eq!(presence.present(start + AGENT_LEASE), a_silent);
+        let all_silent = silent(&[("a", 1), ("b", 2)]);
+        assert_eq!(presence.present(start + AGENT_LEASE * 3 / 2), all_silent);
         // An agent whose lease has ended is not revived by a sign of life, only by what it is.
         presence.is_alive("a", start + AGENT_LEASE * 2);
-        assert_eq!(presence.present(start + AGENT_LEASE * 2), Present::new());
+        assert_eq!(presence.present(start + AGENT_LEASE * 2), all_silent);
+        presence.said_hello("a", hello(3), start + AGENT_LEASE * 2);
+        presence.said_goodbye("b");
+        assert_eq!(presence.present(start + AGENT_LEASE * 2), present(&[("a", 3)]));
     }
 
     #[test]
@@ -152,7 +182,11 @@ mod tests {
         presence.remember(&present(&[("a", 9), ("b", 2), ("c", 3)]), now);
         assert_eq!(presence.present(now), present(&[("a", 1), ("b", 2), ("c", 3)]));
         presence.said_hello("b", hello(2), now + GRACE / 2);
-        assert_eq!(presence.present(now + GRACE), present(&[("a", 1), ("b", 2)]));
+        let c_silent = both(present(&[("a", 1), ("b", 2)]), silent(&[("c", 3)]));
+        assert_eq!(presence.present(now + GRACE), c_silent);
+        let mut later = Presence::default();
+        later.remember(&c_silent, now);
+        assert_eq!(later.present(now), c_silent, "who was silent before is so at once");
     }
 
     #[test]
@@ -166,6 +200,9 @@ mod tests {
         let nodes = nodes.map(|(id, node)| (id.to_owned(), node)).into();
         let facts = SwarmFacts { nodes, ..SwarmFacts::default() };
         let own = hello(7);
+        let before = with_agents(facts.clone(), &silent(&[("b", 2)]), None);
+        assert!(before.nodes["b"].is_silent && !before.nodes["b"].has_agent);
+        assert_eq!(present_in(&before), silent(&[("b", 2)]));
         let facts = with_agents(facts, &present(&[("a", 5)]), Some(("own", &own)));
         let told = |id: &str| (facts.nodes[id].has_agent, facts.nodes[id].address);
         assert_eq!(told("a"), (true, Some(hello(5).address)));
@@ -187,7 +224,8 @@ mod tests {
         let facts = SwarmFacts { tasks, ..SwarmFacts::default() };
         let said = Hello { ended: ids(&["a1", "b1"]), stopping: ids(&["a2", "own1"]), ..hello(1) };
         let own = Hello { ended: ids(&["own2", "unheard of"]), ..hello(7) };
-        let told = with_ends(facts, &[("a".to_owned(), said)].into(), Some(("own", &own)));
+        let there = [("a".to_owned(), Agent { hello: said, is_silent: false })].into();
+        let told = with_ends(facts, &there, Some(("own", &own)));
         assert_eq!(told.ended, ids(&["a1", "own2"]));
         assert_eq!(told.tasks.keys().cloned().collect::<BTreeSet<_>>(), ids(&["a2", "b1", "own1"]));
         let draining = told.tasks.iter().filter(|(_, task)| task.is_draining);

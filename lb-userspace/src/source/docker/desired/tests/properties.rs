@@ -87,12 +87,13 @@ fn tasks() -> impl Strategy<Value = BTreeMap<String, TaskFacts>> {
 }
 
 fn any_swarm() -> impl Strategy<Value = Swarm> {
-    let node = (name(), option::of(addr()), any::<[bool; 2]>());
-    let node = node.prop_map(|(hostname, address, [is_down, has_agent])| NodeFacts {
+    let node = (name(), option::of(addr()), any::<[bool; 3]>());
+    let node = node.prop_map(|(hostname, address, [is_down, has_agent, is_silent])| NodeFacts {
         hostname,
         address: address.map(Into::into),
         is_down,
         has_agent,
+        is_silent,
     });
     let nodes = collection::btree_map(id('k'), node, 0..4);
     let take_over =

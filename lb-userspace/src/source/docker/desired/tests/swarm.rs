@@ -73,7 +73,7 @@ fn facts() -> SwarmFacts {
     let node = |last: u8| {
         let address = Some([198, 18, 0, last].into());
         let hostname = format!("node-{last}");
-        NodeFacts { hostname, address, is_down: false, has_agent: last < 3 }
+        NodeFacts { hostname, address, has_agent: last < 3, ..NodeFacts::default() }
     };
     let web_2 = task_of("sweb", "n2id", &[("ing", [10, 0, 0, 7]), ("net-front-a", [10, 20, 0, 7])]);
     let tasks = [

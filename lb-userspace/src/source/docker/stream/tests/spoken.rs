@@ -4,8 +4,8 @@ use std::time::Instant;
 use super::{
     super::{Publication, Station, farewell, frame::SILENCE},
     swarm::{
-        Swarm, address, calls, facts, heard, hello, number_heard, numbered, present_are, problem,
-        publication,
+        Swarm, address, calls, facts, heard, hello, number_heard, numbered, present, present_are,
+        problem, publication,
     },
 };
 use crate::source::docker::stream::Role;
@@ -88,7 +88,7 @@ async fn those_who_were_there_count_after_a_restart_of_the_manager_and_its_appoi
     drop(manager);
     drop(worker);
     let manager = swarm.start("m");
-    assert_eq!(*manager.present().borrow(), [("w".to_owned(), hello(5))].into());
+    assert_eq!(*manager.present().borrow(), present(&[("w", 5)]));
 
     // One that has only heard of others so far.
     let mut told = facts(&["m", "w"]);

@@ -17,7 +17,7 @@ use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::super::{
-    Heard, Manager, Present, Publication, Role, Station, Stream, StreamOptions,
+    Agent, Heard, Manager, Present, Publication, Role, Station, Stream, StreamOptions,
     identity::{CERTIFICATE, Identity, KEY, ROOTS},
     memo::Memo,
     tls,
@@ -188,7 +188,8 @@ pub(super) fn hello(last: u8) -> Hello {
 }
 
 pub(super) fn present(nodes: &[(&str, u8)]) -> Present {
-    nodes.iter().map(|(node, last)| ((*node).to_owned(), hello(*last))).collect()
+    let agent = |last: &u8| Agent { hello: hello(*last), is_silent: false };
+    nodes.iter().map(|(node, last)| ((*node).to_owned(), agent(last))).collect()
 }
 
 pub(super) fn calls(last: u8, managers: &[(&str, u8)]) -> Station {
