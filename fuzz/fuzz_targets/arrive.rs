@@ -19,9 +19,11 @@ fuzz_target!(|bytes: &[u8]| {
     let [out, own, _] = interfaces.overlay.map(Hook::VipOut);
     let [back, ..] = interfaces.overlay.map(Hook::VipIn);
     let leg = Hook::Leg(interfaces.legs[0]);
-    let hooks = [Hook::Nic, Hook::NicLate, Hook::NicOverlay, leg, me, mongo, out, own, back];
-    for world in [here, away, docker, docker_away] {
-        for hook in hooks {
+    let nic = [Hook::Nic, Hook::NicLate, Hook::NicOut, Hook::NicOverlay];
+    let legs = [leg, me, mongo, out, own, back];
+    let beyond = World::beyond(interfaces);
+    for world in [here, away, docker, docker_away, beyond] {
+        for hook in nic.into_iter().chain(legs) {
             // Twice, since the first packet of a flow is not like the second.
             for _packet in 0..2 {
                 let ran = arrive(&world, hook, bytes);

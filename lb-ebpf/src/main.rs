@@ -7,7 +7,7 @@ mod programs {
         macros::{cgroup_sock_addr, classifier, xdp},
         programs::{SockAddrContext, TcContext, XdpContext},
     };
-    use lb_ebpf::kernel::{arrive, overlay, skb, sock, vip_leg, xdp as node};
+    use lb_ebpf::kernel::{arrive, overlay, own, skb, sock, vip_leg, xdp as node};
 
     /// On the node's NICs: clients of published ports, tunnel frames.
     #[xdp]
@@ -43,6 +43,13 @@ mod programs {
     #[classifier]
     fn tc_arrive(ctx: TcContext) -> i32 {
         arrive::run(&ctx)
+    }
+
+    /// Beside Docker, at egress of the node's NICs: its own processes' packets to tasks of nodes without
+    /// agent.
+    #[classifier]
+    fn tc_own(ctx: TcContext) -> i32 {
+        own::run(&ctx)
     }
 
     /// Beside Docker, on the node end of a task's overlay leg: what the task sends to virtual IPs.

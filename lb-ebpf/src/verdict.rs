@@ -53,6 +53,9 @@ pub enum Action {
     /// Translated by `nat`, then to the client by this node's routes; `index`: the peer that it came from,
     /// if it came in a frame.
     ToClient,
+    /// Translated by `nat`, then to the node's own kernel; `index`: the peer that it came from, in Docker's
+    /// ingress network.
+    ToSelf,
     /// Translated by `nat`, then to the entry node, peer `index`, in a tunnel frame.
     ToEntry,
     /// Untouched, to peer `index` in a tunnel frame that carries `row` and `entry`.
@@ -128,6 +131,13 @@ impl Verdict {
     #[must_use]
     pub const fn to_client(nat: Nat) -> Self {
         Self { action: Action::ToClient, nat, ..PASS }
+    }
+
+    /// [`Action::ToSelf`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn to_self(nat: Nat, peer: u16) -> Self {
+        Self { action: Action::ToSelf, nat, index: peer, ..PASS }
     }
 
     /// [`Action::ToEntry`].

@@ -22,6 +22,7 @@ use super::{
     frag::{Side, find_ports, remember},
     home::{opens, too_big},
     ingress::{count, is_leg, is_ours, open, published, sender, vni},
+    own::is_own,
     snat::{self, Held},
 };
 use crate::{
@@ -80,7 +81,7 @@ pub fn is_concerned<T: Tables>(tables: &T, parsed: &Parsed) -> bool {
 
 /// Index of the service that a packet dials, if it has such backends.
 #[inline(always)]
-fn service<T: Tables>(tables: &T, parsed: &Parsed) -> Option<u16> {
+pub(super) fn service<T: Tables>(tables: &T, parsed: &Parsed) -> Option<u16> {
     let index = open(tables, parsed)?.service;
     (tables.service(index)?.flags & FLAG_INGRESS != 0).then_some(index)
 }
@@ -194,6 +195,9 @@ pub fn answered<T: Tables>(tables: &T, outer: V4, inner: &mut Parsed) -> Verdict
         return Verdict::pass();
     }
     remember(tables, inner, Side::Entry);
+    if is_own(tables, connection.client) {
+        return Verdict::to_self(snat::to_client(&connection), peer);
+    }
     snat::back(tables, &connection, peer)
 }
 

@@ -3,7 +3,7 @@
 //!
 //! `express` is the short way that nearly every client's packet takes; `ingress` is what a NIC receives, `leg` what a task sends, `client` the part of that which goes to
 //! published ports; `entry` finds the row, `home` the task, `slot` the translation; `full_nat` is the way
-//! to nodes without agent. `overlay` is what a task sends into an overlay network, `arrive` what other
+//! to nodes without agent, `own` its part for the node's own processes. `overlay` is what a task sends into an overlay network, `arrive` what other
 //! nodes' tasks send there, `vip` the virtual IPs, `vip_leg` the same where a Docker Engine carries the
 //! frames.
 
@@ -18,6 +18,7 @@ pub mod home;
 pub mod ingress;
 pub mod leg;
 pub mod overlay;
+pub mod own;
 mod slot;
 mod snat;
 pub mod vip;

@@ -338,7 +338,7 @@ pub(super) struct Flow {
 
 /// The addresses and ports that a reply has for the client.
 #[inline(always)]
-fn to_client(connection: &SnatInValue<V4>) -> Nat {
+pub(super) fn to_client(connection: &SnatInValue<V4>) -> Nat {
     Nat {
         src: connection.dialled,
         dst: connection.client,

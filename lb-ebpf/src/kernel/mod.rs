@@ -10,6 +10,7 @@ mod tcx;
 mod trace;
 
 pub mod overlay;
+pub mod own;
 pub mod skb;
 pub mod sock;
 pub mod vip_leg;

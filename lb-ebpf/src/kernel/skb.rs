@@ -159,7 +159,7 @@ fn enter(ctx: &TcContext, client: &TaskClient, verdict: &Verdict) -> i32 {
         Action::Pass => Ok(TCX_NEXT),
         Action::ToTask => to_task(ctx, &kernel, client, verdict),
         Action::Forward => forward(ctx, &kernel, client, verdict),
-        Action::ToIngress => into_ingress(ctx, &kernel, client, verdict),
+        Action::ToIngress => into_ingress(ctx, &kernel, &client.parsed, verdict),
         Action::Refuse | Action::TooBig => refuse(ctx, &kernel, verdict, &client.parsed),
         _ => Err(verdict.reason.unwrap_or(Reason::Internal)),
     };
@@ -181,15 +181,15 @@ fn forward(ctx: &TcContext, kernel: &Kernel, client: &TaskClient, verdict: &Verd
 
 /// To a task of a node without agent, in the node's own name.
 #[inline(always)]
-fn into_ingress(
+pub(super) fn into_ingress(
     ctx: &TcContext,
     kernel: &Kernel,
-    client: &TaskClient,
+    parsed: &Parsed,
     verdict: &Verdict,
 ) -> Outcome {
-    translate(ctx, &client.parsed, &verdict.nat)?;
-    clamp_for(ctx, kernel, &client.parsed, verdict.index)?;
-    let tunnel = output::ingress(kernel, &client.parsed, inner_len(ctx), &verdict.nat);
+    translate(ctx, parsed, &verdict.nat)?;
+    clamp_for(ctx, kernel, parsed, verdict.index)?;
+    let tunnel = output::ingress(kernel, parsed, inner_len(ctx), &verdict.nat);
     into_tunnel(ctx, kernel, verdict.index, &tunnel)
 }
 

@@ -1,8 +1,8 @@
 //! The node's own processes as clients of published ports: they never pass a NIC, so the address is
 //! replaced at the socket. A local task is dialled at its leg, a remote one at its node's published
 //! port, where it enters like any client and is balanced once more: a node's own tasks get more than
-//! their share of its own connections. A task of a node without agent cannot be dialled so: another one
-//! is, and if there is none the connection is left alone, and fails at the reserved port. Where there is no task, the call itself is refused: a
+//! their share of its own connections. That of a node without agent, too, where nobody listens: the packet is
+//! led to a task on its way out (`decide::own`). Where there is no task, the call itself is refused: a
 //! datagram would else end in the socket that reserves the port.
 
 use aya_ebpf::{
@@ -21,11 +21,7 @@ use lb_common::{
 };
 
 use super::Kernel;
-use crate::{
-    decide::{entry::backend, full_nat::is_beyond},
-    maps,
-    tables::Tables,
-};
+use crate::{decide::entry::backend, maps, tables::Tables};
 
 /// Let the call go on.
 const PROCEED: i32 = 1;
@@ -37,9 +33,6 @@ const CONNECTION_REFUSED: i32 = 111;
 const SOCK_STREAM: u32 = 1;
 /// `SOCK_DGRAM`.
 const SOCK_DGRAM: u32 = 2;
-
-/// Rows that are looked at for a backend that can be dialled.
-const ATTEMPTS: u8 = 32;
 
 /// An address and port, network order.
 type Endpoint = (V4, [u8; 2]);
@@ -80,11 +73,9 @@ fn dial(ctx: &SockAddrContext) -> Option<i32> {
     if !port.is_open() || !(dialled.0[0] == 127 || kernel.is_own(dialled.0)) {
         return None;
     }
-    let real = pick(&kernel, port, cookie(ctx), proto).and_then(|backend| {
-        if is_beyond(&backend) { Ok(dialled) } else { address(&kernel, &backend, port, dialled.1) }
-    });
+    let real = pick(&kernel, port, cookie(ctx), proto)
+        .and_then(|backend| address(&kernel, &backend, port, dialled.1));
     Some(match real {
-        Ok(real) if real == dialled => PROCEED,
         Ok(real) => redirect(ctx, dialled, real),
         Err(reason) => refuse(&kernel, reason),
     })
@@ -109,22 +100,14 @@ fn refuse(kernel: &Kernel, reason: Reason) -> i32 {
 }
 
 /// A backend for this socket; the same one for every datagram of an unconnected socket as long as
-/// it owns the row. One that is beyond reach only if no other is found.
+/// it owns the row.
 #[inline(always)]
 fn pick(kernel: &Kernel, port: PublishedPort, cookie: u64, proto: u8) -> Result<Backend, Reason> {
     let service = kernel.service(port.service).ok_or(Reason::Internal)?;
     let range = service.row_range().ok_or(Reason::NoBackend)?;
-    let mut turn = turn(kernel, port.service, service, cookie, proto);
-    let mut attempt = 0;
-    loop {
-        let row = kernel.row(range.pick(turn)).ok_or(Reason::Internal)?;
-        let owner = backend(kernel, service, row.owner()).ok_or(Reason::NoBackend)?;
-        attempt += 1;
-        if !is_beyond(&owner) || attempt == ATTEMPTS {
-            return Ok(owner);
-        }
-        turn = mix(u64::from(turn).wrapping_add(1)) as u32;
-    }
+    let turn = turn(kernel, port.service, service, cookie, proto);
+    let row = kernel.row(range.pick(turn)).ok_or(Reason::Internal)?;
+    backend(kernel, service, row.owner()).ok_or(Reason::NoBackend)
 }
 
 /// Where a backend is dialled.

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     bindings::{
         BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-        bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, tcx_action_base::TCX_DROP,
+        BPF_F_INGRESS, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, tcx_action_base::TCX_DROP,
     },
     helpers::generated::{
         bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_adjust_room,
@@ -156,6 +156,17 @@ pub(super) fn unreachable_back(ctx: &TcContext, mtu: u16) -> Outcome {
     let eth = view(ctx).read::<Eth>(0).ok_or(Reason::Internal)?;
     unreachable(ctx, mtu, blank)?;
     send(ctx, (eth.src, eth.dst), ifindex(ctx))
+}
+
+/// Answers the node itself, whose packet is about to leave, likewise.
+#[inline(always)]
+pub(super) fn unreachable_here(ctx: &TcContext, mtu: u16) -> Outcome {
+    let eth = view(ctx).read::<Eth>(0).ok_or(Reason::Internal)?;
+    unreachable(ctx, mtu, blank)?;
+    let eth = Eth { dst: eth.src, src: eth.dst, ether_type: ETHERTYPE_IPV4 };
+    view(ctx).write(0, &eth).ok_or(Reason::Internal)?;
+    // SAFETY: no pointers.
+    Ok(unsafe { bpf_redirect(ifindex(ctx), BPF_F_INGRESS.into()) } as i32)
 }
 
 /// Makes the packet the ICMP error that answers it, in the bytes that `blank` leaves; its Ethernet

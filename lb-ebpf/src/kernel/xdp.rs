@@ -134,6 +134,7 @@ fn run_ingress(ctx: &XdpContext, outer: u32) -> u32 {
     let outcome = match verdict.action {
         Action::ToTask => deliver(ctx, &verdict, &inner, true),
         Action::ToClient => to_client(ctx, &verdict, &inner),
+        Action::ToSelf => to_self(ctx, &verdict, &inner),
         _ => Ok(XDP_PASS),
     };
     finish(&kernel, outcome)
@@ -177,7 +178,7 @@ fn carry_out(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed, tunnelled: bo
         // No XDP reaches a container behind a bridge: `tc_node` does.
         Action::ToClient => Ok(XDP_PASS),
         // Only tasks reply, on legs or in Docker's ingress network.
-        Action::ToEntry | Action::ToIngress => Err(Reason::Internal),
+        Action::ToSelf | Action::ToEntry | Action::ToIngress => Err(Reason::Internal),
     }
 }
 
@@ -242,6 +243,17 @@ fn to_client(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed) -> Outcome {
         NextHop::Unresolved { .. } => Ok(XDP_PASS),
         NextHop::None => Err(Reason::NoNextHop),
     }
+}
+
+/// The same to a process of the node itself: the kernel goes on with what the task sent, as if it had come
+/// in by this NIC.
+#[inline(never)]
+fn to_self(ctx: &XdpContext, verdict: &Verdict, parsed: &Parsed) -> Outcome {
+    let eth = packet(ctx).read::<Eth>(0).ok_or(Reason::Malformed)?;
+    adjust_head(ctx, OUTER_LEN as i32)?;
+    translate(ctx, &Kernel::new(ctx.as_ptr()), verdict, parsed)?;
+    packet(ctx).write(0, &eth).ok_or(Reason::Internal)?;
+    Ok(XDP_PASS)
 }
 
 /// Translates a packet that goes to a peer, or came from one, by Docker's ingress network.

@@ -8,12 +8,20 @@ use lb_common::{
 
 use super::{
     End, Way, World,
-    run::{Outcome, Wire, clamp, conclude, reply, way},
+    run::{Outcome, Ran, Wire, clamp, conclude, encapsulate, finish, inner_len, reply, way},
 };
 use crate::{
-    decide::full_nat::{answered, mtu},
+    decide::{
+        full_nat::{answered, mtu},
+        own::{dial, own},
+    },
+    headers::Eth,
     parse::{Parse, Parsed, parse},
-    rewrite::{nat, tunnel::Tunnel},
+    rewrite::{
+        nat,
+        refusal::{ICMP_LEN, ICMP_ROOM, unreachable},
+        tunnel::Tunnel,
+    },
     tables::Tables,
     verdict::{Action, Nat, Verdict},
 };
@@ -24,8 +32,10 @@ pub(super) fn receive_answer(world: &World, wire: &mut Wire, outer: V4) -> Outco
         return Ok(End::Pass);
     };
     let verdict = answered(world, outer, &mut inner);
-    if verdict.action != Action::ToClient {
-        return conclude(world, wire, &verdict, &inner, true);
+    match verdict.action {
+        Action::ToClient => {}
+        Action::ToSelf => return to_self(world, wire, &verdict, &inner),
+        _ => return conclude(world, wire, &verdict, &inner, true),
     }
     match world.ways.get(&verdict.nat.dst) {
         Some(Way::Resolved { ifindex, .. }) if world.bridge(*ifindex).is_some() => Ok(End::Pass),
@@ -36,6 +46,46 @@ pub(super) fn receive_answer(world: &World, wire: &mut Wire, outer: V4) -> Outco
         }
         Some(Way::Unresolved { .. }) => Ok(End::Pass),
         None => Err(Reason::NoNextHop),
+    }
+}
+
+fn to_self(world: &World, wire: &mut Wire, verdict: &Verdict, inner: &Parsed) -> Outcome {
+    let eth = wire.packet().read::<Eth>(0).ok_or(Reason::Malformed)?;
+    wire.adjust_head(OUTER_LEN as i32);
+    translate(world, wire, verdict, inner)?;
+    wire.packet().write(0, &eth).ok_or(Reason::Internal)?;
+    Ok(End::Pass)
+}
+
+/// The program `tc_own`: a frame about to leave by the NIC.
+#[must_use]
+pub fn tc_own(world: &World, frame: &[u8]) -> Ran {
+    let mut wire = Wire(frame.to_vec());
+    let outcome = leave(world, &mut wire);
+    finish(world, wire, outcome)
+}
+
+fn leave(world: &World, wire: &mut Wire) -> Outcome {
+    let Some(parsed) = own(world, &wire.packet(), true) else { return Ok(End::Pass) };
+    let mut verdict = Verdict::pass();
+    if !dial(world, &parsed, &mut verdict) {
+        return Ok(End::Pass);
+    }
+    match verdict.action {
+        Action::ToIngress => {
+            translate(world, wire, &verdict, &parsed)?;
+            let tunnel = ingress(world, &parsed, inner_len(wire), &verdict.nat);
+            encapsulate(world, wire, verdict.index, &tunnel)
+        }
+        Action::TooBig => {
+            world.count(Reason::TooBig);
+            let eth = wire.packet().read::<Eth>(0).ok_or(Reason::Internal)?;
+            wire.adjust_room(ICMP_ROOM as i32);
+            unreachable(&wire.packet(), verdict.mtu).ok_or(Reason::Internal)?;
+            wire.0.resize(ICMP_LEN, 0);
+            wire.send((eth.src, eth.dst), world.nic)
+        }
+        _ => Err(verdict.reason.unwrap_or(Reason::Internal)),
     }
 }
 

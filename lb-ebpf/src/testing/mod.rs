@@ -21,6 +21,7 @@ mod world;
 pub use arrive::tc_arrive;
 pub use cases::{Case, Hook, Step, all, arrive};
 pub use frame::{Frame, IcmpError, Tunnelled};
+pub use full_nat::tc_own;
 pub use link::*;
 pub use overlay::*;
 pub use run::{End, REPLY_MACS, Ran, from_bridge, from_task, tc_node, xdp};

@@ -183,7 +183,7 @@ pub(super) fn conclude(
         Action::Refuse | Action::TooBig => refuse(world, wire, verdict, parsed, tunnelled),
         Action::Drop => Err(verdict.reason.unwrap_or(Reason::Internal)),
         Action::ToClient => Ok(End::Pass),
-        Action::ToEntry => Err(Reason::Internal),
+        Action::ToSelf | Action::ToEntry => Err(Reason::Internal),
     }
 }
 
@@ -374,7 +374,7 @@ fn dial_away(world: &World, wire: &mut Wire, client: &TaskClient, verdict: &Verd
     encapsulate(world, wire, verdict.index, &tunnel)
 }
 
-fn encapsulate(world: &World, wire: &mut Wire, peer: u16, tunnel: &Tunnel) -> Outcome {
+pub(super) fn encapsulate(world: &World, wire: &mut Wire, peer: u16, tunnel: &Tunnel) -> Outcome {
     resolved(world, peer).ok_or(Reason::NoNextHop)?;
     wire.adjust_room(OUTER_LEN as i32);
     into_tunnel(world, wire, peer, tunnel)
@@ -403,7 +403,7 @@ fn refuse_task(
     wire.send((eth.src, eth.dst), ifindex)
 }
 
-fn inner_len(wire: &Wire) -> u16 {
+pub(super) fn inner_len(wire: &Wire) -> u16 {
     (wire.0.len() - ETH_LEN) as u16
 }
 

@@ -7,7 +7,7 @@ use lb_common::{
     bridge::Bridge,
     flow::{NatKey, NatValue},
     leg::{Leg, leg_index},
-    peer::{PEER_PRESENT, PEER_RESOLVED, Peer},
+    peer::{PEER_INGRESS, PEER_PRESENT, PEER_RESOLVED, Peer},
     port::{PORT_CLOSED, PublishedPort, TCP, UDP, port_index},
     row::{BackendNumber, Row},
     service::{FLAG_INGRESS, Range, SCHEDULER_HASH, Service},
@@ -247,6 +247,7 @@ impl World {
     #[must_use]
     pub fn beyond(interfaces: Interfaces) -> Self {
         let mut world = Self::small(interfaces);
+        world.peers.entry(1).or_default().flags |= PEER_INGRESS;
         for service in [WEB, DNS] {
             let backend = world.backend_mut(service, ON_2);
             backend.addr = BEYOND;

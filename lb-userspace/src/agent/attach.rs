@@ -129,7 +129,7 @@ impl Role {
     const fn hooks(self) -> &'static [Hook] {
         match self {
             Self::Nic => &[Hook::Tcx, Hook::Tcx, Hook::Xdp],
-            Self::DockerNic => &[Hook::Tcx, Hook::Xdp],
+            Self::DockerNic => &[Hook::Tcx, Hook::TcxEgress, Hook::Xdp],
             Self::Leg => &[Hook::Tcx, Hook::Tcx],
             Self::OverlayLeg | Self::Bridge => &[Hook::Tcx],
         }
@@ -148,16 +148,21 @@ fn attach(
         ],
         Role::OverlayLeg => vec![dataplane.attach_tcx(TcProgram::Overlay, interface)?.link],
         Role::Bridge => vec![dataplane.attach_tcx(TcProgram::Client, interface)?.link],
-        Role::Nic => vec![
-            dataplane.attach_tcx(TcProgram::Node, interface)?.link,
-            dataplane.attach_tcx(TcProgram::Arrive, interface)?.link,
-            dataplane.attach_xdp(interface)?.link,
-        ],
+        Role::Nic => {
+            // An agent beside Docker has left it.
+            dataplane.detach_tcx(TcProgram::Own, interface)?;
+            vec![
+                dataplane.attach_tcx(TcProgram::Node, interface)?.link,
+                dataplane.attach_tcx(TcProgram::Arrive, interface)?.link,
+                dataplane.attach_xdp(interface)?.link,
+            ]
+        }
         Role::DockerNic => {
             // An agent that went by a cluster file has left it; here it would take Docker's frames.
             dataplane.detach_tcx(TcProgram::Arrive, interface)?;
             vec![
                 dataplane.attach_tcx(TcProgram::Node, interface)?.link,
+                dataplane.attach_tcx(TcProgram::Own, interface)?.link,
                 dataplane.attach_xdp(interface)?.link,
             ]
         }

@@ -30,6 +30,9 @@ pub enum TcProgram {
     Node,
     /// Overlay frames of other nodes, second there.
     Arrive,
+    /// Beside Docker, at egress of the node's NICs: its own processes' packets to tasks of nodes without
+    /// agent.
+    Own,
     /// Beside Docker: what a task sends to virtual IPs, on the node's end of its overlay leg.
     VipOut,
     /// Beside Docker: answers that it gets from them, at egress there.
@@ -42,13 +45,14 @@ pub const XDP_NODE: &str = "xdp_node";
 pub const CGROUP_PROGRAMS: [&str; 4] = ["connect4", "sendmsg4", "recvmsg4", "getpeername4"];
 
 /// Every program with its hook; the object must hold all of them.
-pub const PROGRAMS: [(&str, Hook); 12] = [
+pub const PROGRAMS: [(&str, Hook); 13] = [
     (XDP_NODE, Hook::Xdp),
     (TcProgram::Leg.name(), TcProgram::Leg.hook()),
     (TcProgram::Client.name(), TcProgram::Client.hook()),
     (TcProgram::Overlay.name(), TcProgram::Overlay.hook()),
     (TcProgram::Node.name(), TcProgram::Node.hook()),
     (TcProgram::Arrive.name(), TcProgram::Arrive.hook()),
+    (TcProgram::Own.name(), TcProgram::Own.hook()),
     (TcProgram::VipOut.name(), TcProgram::VipOut.hook()),
     (TcProgram::VipIn.name(), TcProgram::VipIn.hook()),
     (CGROUP_PROGRAMS[0], Hook::Cgroup),
@@ -71,6 +75,7 @@ impl TcProgram {
             Self::Overlay => "tc_overlay",
             Self::Node => "tc_node",
             Self::Arrive => "tc_arrive",
+            Self::Own => "tc_own",
             Self::VipOut => "tc_vip_out",
             Self::VipIn => "tc_vip_in",
         }
@@ -80,7 +85,7 @@ impl TcProgram {
     #[must_use]
     pub const fn hook(self) -> Hook {
         match self {
-            Self::VipIn => Hook::TcxEgress,
+            Self::Own | Self::VipIn => Hook::TcxEgress,
             _ => Hook::Tcx,
         }
     }
@@ -91,7 +96,7 @@ impl TcProgram {
         match self {
             Self::Leg | Self::Overlay | Self::Node | Self::VipOut => LINK_KINDS[1].0,
             Self::Client | Self::Arrive => LINK_KINDS[2].0,
-            Self::VipIn => LINK_KINDS[3].0,
+            Self::Own | Self::VipIn => LINK_KINDS[3].0,
         }
     }
 }

@@ -6,9 +6,10 @@ use lb_userspace::dataplane::{AttachError, TcProgram, detach};
 use crate::bed::{self, Bed, ip};
 
 /// Programs on a NIC, a gateway leg and an overlay leg of either shape.
-const TCX: [(TcProgram, &str); 7] = [
+const TCX: [(TcProgram, &str); 8] = [
     (TcProgram::Node, "va"),
     (TcProgram::Arrive, "va"),
+    (TcProgram::Own, "va"),
     (TcProgram::Leg, "vb"),
     (TcProgram::Client, "vb"),
     (TcProgram::Overlay, "vc"),
@@ -16,8 +17,8 @@ const TCX: [(TcProgram, &str); 7] = [
     (TcProgram::VipIn, "vd"),
 ];
 /// What they and the XDP program are pinned as.
-const LINKS: [&str; 8] =
-    ["xdp-va", "tcx-va", "tcx2-va", "tcx-vb", "tcx2-vb", "tcx-vc", "tcx-vd", "tcxe-vd"];
+const LINKS: [&str; 9] =
+    ["xdp-va", "tcx-va", "tcx2-va", "tcxe-va", "tcx-vb", "tcx2-vb", "tcx-vc", "tcx-vd", "tcxe-vd"];
 
 #[test]
 fn xdp_and_tcx_programs_are_replaced_in_place() {

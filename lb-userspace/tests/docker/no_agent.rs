@@ -1,7 +1,7 @@
 //! A node of the Swarm without an agent: its tasks are reached through Docker's own ingress network. Agents
 //! come and go there, and flows go on the way they have as long as that is open.
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Result, ensure};
 use lb_testbed::{
@@ -19,7 +19,8 @@ const BULK_BYTES: u64 = 4 << 20;
 fn tasks_on_a_node_without_agent_are_reached_and_later_see_the_client() -> Result<()> {
     let bed = Bed::without_agents()?;
     bed.swarm.start_agents(["n1", "n2"])?;
-    let words = "--mode global --constraint node.hostname!=n1 --publish published=8080,target=80 \
+    let words = "--replicas 2 --replicas-max-per-node 1 --constraint node.hostname!=n1 \
+                 --publish published=8080,target=80 \
                  --publish published=8080,target=80,protocol=udp whoami";
     let tasks = bed.swarm.create_service("web", words)?;
     bed.await_known(["n1", "n2"], "web", 2)?;
@@ -57,7 +58,7 @@ fn tasks_on_a_node_without_agent_are_reached_and_later_see_the_client() -> Resul
     let left = tasks.iter().find(|task| task.node == "n3").map_or("", SwarmTask::answers_as);
     let ended = carried.tcp.ping_all();
     assert_eq!(ended.len() as u64, carried.tcp_of(left), "what the mesh carried to n3: {ended:?}");
-    Ok(())
+    by_own_processes(&bed, &tasks)
 }
 
 /// Kept connections and UDP flows to one address.
@@ -92,6 +93,19 @@ impl Flows {
 
 fn is_translated(flow: &impl Session) -> bool {
     flow.first().peer != Some(flow.local())
+}
+
+/// The node's own processes reach all tasks, too.
+fn by_own_processes(bed: &Bed, tasks: &[SwarmTask]) -> Result<()> {
+    let here = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080);
+    for to in [here, bed.at("n1", 8080)] {
+        assert_eq!(meet_translated::<TcpSession>(bed.node("n1"), to)?, names(tasks), "TCP, {to}");
+        assert_eq!(meet_translated::<UdpSession>(bed.node("n1"), to)?, names(tasks), "UDP, {to}");
+    }
+    for direction in [Direction::Download, Direction::Upload].repeat(4) {
+        Bulk::run(bed.node("n1"), here, direction, BULK_BYTES)?;
+    }
+    Ok(())
 }
 
 /// Large transfers both ways, enough of them that both tasks get some.

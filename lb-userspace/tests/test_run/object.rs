@@ -16,8 +16,16 @@ const FRAME_LEN: usize = 2048;
 const XDP_MD_LEN: usize = 24;
 const SK_BUFF_LEN: usize = 192;
 
-const TC_PROGRAMS: [&str; 7] =
-    ["tc_leg", "tc_client", "tc_node", "tc_arrive", "tc_overlay", "tc_vip_out", "tc_vip_in"];
+const TC_PROGRAMS: [&str; 8] = [
+    "tc_own",
+    "tc_leg",
+    "tc_client",
+    "tc_node",
+    "tc_arrive",
+    "tc_overlay",
+    "tc_vip_out",
+    "tc_vip_in",
+];
 
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
@@ -104,6 +112,7 @@ impl Loaded {
         match hook {
             Hook::Nic => self.on_nic(frame),
             Hook::NicLate => self.on_skb("tc_node", self.nic, frame),
+            Hook::NicOut => self.on_skb("tc_own", self.nic, frame),
             Hook::NicOverlay => self.on_skb("tc_arrive", self.nic, frame),
             Hook::Bridge(ifindex) => self.on_skb("tc_client", ifindex, frame),
             Hook::Overlay(ifindex) => self.on_skb("tc_overlay", ifindex, frame),

@@ -4,6 +4,7 @@ use lb_common::{
     backend::BACKEND_INGRESS,
     drops::Reason,
     flow::{SNAT_CLOSED, SNAT_OPEN},
+    peer::PEER_INGRESS,
 };
 
 use super::{
@@ -25,8 +26,9 @@ pub(super) fn cases(on: &Interfaces) -> Vec<Case> {
 }
 
 /// The world where an agent has taken up work on the second node.
-fn with_agent(world: &World) -> World {
+pub(super) fn with_agent(world: &World) -> World {
     let mut world = world.clone();
+    world.peers.entry(1).or_default().flags &= !PEER_INGRESS;
     for service in [WEB, DNS] {
         world.backend_mut(service, ON_2).flags = 0;
     }
@@ -43,7 +45,7 @@ fn silent(world: &World) -> World {
 }
 
 /// The world where the only connection is in this state.
-fn in_state(mut world: World, state: u8) -> World {
+pub(super) fn in_state(mut world: World, state: u8) -> World {
     world.snat_in.get_mut().values_mut().for_each(|value| value.state = state);
     world
 }
@@ -55,7 +57,7 @@ fn by_mesh(frame: &Frame) -> Vec<u8> {
 fn came(world: &World, on: &Interfaces) -> Vec<Case> {
     let (syn, data) = (to_web().flags(SYN), to_web().flags(ACK).payload(b"more"));
     let world = with_agent(&connected(world, &data, ON_2));
-    let back = answer(&data).flags(ACK);
+    let (back, odd) = (answer(&data).flags(ACK), to_web().flags(0));
     vec![
         Case::new(
             "a connection through Docker's network goes on there once an agent came",
@@ -63,12 +65,10 @@ fn came(world: &World, on: &Interfaces) -> Vec<Case> {
         )
         .sends(Nic, &data.bytes(), on.nic, &to_beyond(&data, &data))
         .sends(Nic, &by_beyond(&back.bytes()), on.nic, &answered(&data).flags(ACK).bytes()),
-        Case::new("so does one that the task has yet to answer", &world).sends(
-            Nic,
-            &syn.bytes(),
-            on.nic,
-            &to_beyond(&syn, &syn),
-        ),
+        // Its first packet tells the time, which does not begin at 0 in the kernel.
+        Case::new("so does one that the task has yet to answer", &world)
+            .sends(Nic, &odd.bytes(), on.nic, &to_beyond(&odd, &odd))
+            .sends(Nic, &syn.bytes(), on.nic, &to_beyond(&syn, &syn)),
     ]
 }
 

@@ -7,6 +7,7 @@ mod answering;
 mod arriving;
 mod beyond;
 mod beyond_change;
+mod beyond_own;
 mod beyond_rest;
 mod bridges;
 mod carrying;
@@ -32,7 +33,7 @@ use lb_common::drops::Reason;
 
 use super::{
     End, Frame, Interfaces, Ran, World, from_bridge, from_task, tc_arrive, tc_node, tc_overlay,
-    tc_vip_in, tc_vip_out, xdp,
+    tc_own, tc_vip_in, tc_vip_out, xdp,
 };
 
 /// Where a frame meets a program.
@@ -42,6 +43,8 @@ pub enum Hook {
     Nic,
     /// `tc_node`.
     NicLate,
+    /// `tc_own`.
+    NicOut,
     /// `tc_arrive`.
     NicOverlay,
     /// `tc_leg`, then `tc_client`, on this interface.
@@ -141,6 +144,7 @@ pub fn all(interfaces: Interfaces) -> Vec<Case> {
         arriving::cases,
         beyond::cases,
         beyond_change::cases,
+        beyond_own::cases,
         beyond_rest::cases,
         bridges::cases,
         carrying::cases,
@@ -172,6 +176,7 @@ pub fn arrive(world: &World, hook: Hook, frame: &[u8]) -> Ran {
     match hook {
         Hook::Nic => xdp(world, frame),
         Hook::NicLate => tc_node(world, frame),
+        Hook::NicOut => tc_own(world, frame),
         Hook::NicOverlay => tc_arrive(world, frame),
         Hook::Leg(ifindex) => from_task(world, frame, ifindex, true),
         Hook::Bridge(ifindex) => from_bridge(world, frame, ifindex),

@@ -80,7 +80,7 @@ proptest! {
             let before: u64 = world.drops.borrow().values().sum();
             let ran = xdp(&world, bytes);
             let counted: u64 = world.drops.borrow().values().sum::<u64>() - before;
-            prop_assert!(ran.end != End::Drop || counted == 1, "{:?}", world.drops);
+            prop_assert!(ran.end != End::Drop || counted > 0, "{:?}", world.drops);
         }
     }
 }
