@@ -38,7 +38,7 @@ fn object() -> Result<PathBuf, Box<dyn Error>> {
     for part in ["lb-bench-ebpf/src", "lb-bench-ebpf/Cargo.toml", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={}", workspace.join(part).display());
     }
-    let target_dir = Path::new(&env::var("OUT_DIR")?).join("bpf-target");
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     let programs = workspace.join("lb-bench-ebpf");
-    Ok(bpf_toolchain::build(&bpf_toolchain::find()?, (&programs, BIN), &target_dir, &[])?)
+    Ok(bpf_toolchain::build(&bpf_toolchain::find()?, (&programs, BIN), &out_dir, &[])?)
 }

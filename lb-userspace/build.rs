@@ -33,13 +33,13 @@ fn object() -> Result<PathBuf, Box<dyn Error>> {
     }
     let workspace = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
     watch(&workspace);
-    let target_dir = Path::new(&env::var("OUT_DIR")?).join("bpf-target");
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     let toolchain = bpf_toolchain::find()?;
     let features: &[&str] =
         if env::var_os("CARGO_FEATURE_TRACE").is_some() { &["trace"] } else { &[] };
     let programs = workspace.join("lb-ebpf");
     let object = (programs.as_path(), bpf_toolchain::BIN_NAME);
-    Ok(bpf_toolchain::build(&toolchain, object, &target_dir, features)?)
+    Ok(bpf_toolchain::build(&toolchain, object, &out_dir, features)?)
 }
 
 /// What the object is made of.

@@ -4,7 +4,7 @@
 use std::{
     env,
     ffi::OsString,
-    io,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
 };
@@ -30,6 +30,16 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// The object cannot be put where it belongs.
+    #[error("cannot copy {object:?} into {out_dir:?}")]
+    Copy {
+        /// What was built.
+        object: PathBuf,
+        /// Where it belongs.
+        out_dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// cargo ran and failed; its own messages went to stderr.
     #[error("{command} failed ({status}); compiler: {toolchain}")]
     Failed {
@@ -42,25 +52,42 @@ pub enum BuildError {
     },
 }
 
-/// Builds the object `bin` of the crate in `crate_dir` into `target_dir` and returns its path.
+/// Builds the object `bin` of the crate in `crate_dir`, puts it into `out_dir`, the build script's own,
+/// and returns its path.
 ///
 /// # Errors
-/// [`BuildError`] when cargo cannot be started or fails.
+/// [`BuildError`] when cargo cannot be started or fails, or the object cannot be copied.
 pub fn build(
     toolchain: &Toolchain,
     (crate_dir, bin): (&Path, &str),
-    target_dir: &Path,
+    out_dir: &Path,
     features: &[&str],
 ) -> Result<PathBuf, BuildError> {
-    let mut command = command(toolchain, (crate_dir, bin), target_dir, features);
+    let target_dir = target_dir(out_dir, features);
+    let mut command = command(toolchain, (crate_dir, bin), &target_dir, features);
     let shown = format!("{command:?}");
     match command.status() {
         Err(source) => Err(BuildError::Start { command: shown, source }),
         Ok(status) if !status.success() => {
             Err(BuildError::Failed { command: shown, status, toolchain: toolchain.clone() })
         }
-        Ok(_) => Ok(target_dir.join(TARGET).join("release").join(bin)),
+        Ok(_) => {
+            let (object, place) =
+                (target_dir.join(TARGET).join("release").join(bin), out_dir.join(bin));
+            match fs::copy(&object, &place) {
+                Ok(_) => Ok(place),
+                Err(source) => Err(BuildError::Copy { object, out_dir: out_dir.into(), source }),
+            }
+        }
     }
+}
+
+/// Where cargo builds: one directory for all objects of a profile, `TARGET/PROFILE/bpf-target`, as they
+/// are made of the same crates, but for each choice of features one of its own. `out_dir` is
+/// `TARGET/PROFILE/build/PACKAGE/out`.
+fn target_dir(out_dir: &Path, features: &[&str]) -> PathBuf {
+    let name = [&["bpf-target"], features].concat().join("-");
+    out_dir.ancestors().nth(3).unwrap_or(out_dir).join(name)
 }
 
 fn command(
@@ -130,6 +157,17 @@ fn rustflags(linker: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn objects_share_what_they_are_made_of_unless_features_differ() {
+        let dir = |package: &str, features: &[&str]| {
+            let out_dir = format!("/w/target/debug/build/{package}/out");
+            target_dir(Path::new(&out_dir), features)
+        };
+        assert_eq!(dir("lb-bench-1f", &[]), Path::new("/w/target/debug/bpf-target"));
+        assert_eq!(dir("lb-bench-1f", &[]), dir("lb-userspace-2e", &[]));
+        assert_ne!(dir("lb-userspace-2e", &["trace"]), dir("lb-userspace-3d", &[]));
+    }
 
     #[test]
     fn host_settings_are_dropped_and_network_settings_kept() {
