@@ -24,7 +24,6 @@ pub mod mongo_express;
 mod name_server;
 mod names;
 mod netns;
-pub mod pattern;
 mod ping;
 mod process;
 mod run;
@@ -37,6 +36,8 @@ mod swarm;
 mod topology;
 mod wait;
 pub mod whoami;
+
+pub use lb_pattern as pattern;
 
 pub use agent::Outcome;
 pub use answer::{Answer, Behind};

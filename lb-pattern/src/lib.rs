@@ -1,5 +1,6 @@
 //! Bytes that both ends can make from a seed, and a checksum that notices any byte that is wrong,
-//! missing or in another place.
+//! missing or in another place. A crate of its own, so that debug builds optimise this and nothing else
+//! of the test-bed.
 
 /// Multiplier of the mixing steps: the odd number nearest to 2^64 / golden ratio.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
