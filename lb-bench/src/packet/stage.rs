@@ -75,8 +75,7 @@ impl Stage {
         let mut programs = BTreeMap::new();
         for (kind, name) in PROGRAMS {
             let world = if kind == Kind::Standalone { &mut world } else { &mut docker };
-            let program = world.dataplane()?.program(name);
-            let program = program.with_context(|| format!("no program {name}"))?;
+            let program = world.dataplane()?.program(name)?;
             let (translated, compiled) = program_size(program)?;
             notes.push(format!(
                 "{name} ({kind:?}): {translated} instructions, {compiled} bytes of machine code"

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     compile::PeerContents,
-    dataplane::{Dataplane, Globals, LoadError, PinsError},
+    dataplane::{Dataplane, Globals, LoadError, PinsError, TcProgram},
     host::{
         Journal, Netlink,
         docker::{DockerLegs, bridges},
@@ -170,6 +170,9 @@ impl Workbench {
         held: &BTreeSet<String>,
         nics: Vec<Interface>,
     ) -> Result<Round, AgentError> {
+        if !desired.networks.is_empty() {
+            self.dataplane.load(TcProgram::Overlay)?;
+        }
         let wanted = Wanted::of(desired, &self.node, tunnel_mtu(interfaces::mtu(&nics)));
         let mut round = Round::default();
         let present = self.make_legs(nics, &wanted, &mut round).await;

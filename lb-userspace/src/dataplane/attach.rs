@@ -57,6 +57,15 @@ impl Dataplane {
         pin(&self.pins, FdLink::try_from(made).map_err(failed("get a BPF link for", link))?, link)
     }
 
+    /// Loads a program that is about to be attached, if it is not loaded yet: later the verifier's time
+    /// would count.
+    ///
+    /// # Errors
+    /// [`AttachError::Program`].
+    pub fn load(&mut self, which: TcProgram) -> Result<(), AttachError> {
+        program::<SchedClassifier>(&mut self.ebpf, which.name()).map(drop)
+    }
+
     /// Attaches a program to its tcx hook of `interface`, or replaces the program of an
     /// existing link.
     ///

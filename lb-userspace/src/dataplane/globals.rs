@@ -4,7 +4,7 @@ use aya::EbpfLoader;
 use lb_common::addr::V4;
 
 /// What the packet path knows about its node and never looks up; see `lb-ebpf/src/maps.rs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Globals {
     /// The node's data-path address.
     pub node_addr: V4,

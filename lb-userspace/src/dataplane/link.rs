@@ -13,7 +13,13 @@ use aya::{
 };
 use serde::Serialize;
 
-use super::{error::chain, pins::PinsError, programs::Hook, xdp_query};
+use super::{
+    error::chain,
+    load::{Refused, ensure_loaded},
+    pins::PinsError,
+    programs::Hook,
+    xdp_query,
+};
 use crate::host::HostError;
 
 /// What an attach call did.
@@ -76,6 +82,9 @@ pub enum AttachError {
         /// Why.
         source: io::Error,
     },
+    /// The verifier refused a program that is loaded on demand.
+    #[error(transparent)]
+    Program(#[from] Refused),
     /// A step with a link failed.
     #[error("cannot {action} link {link}: {reason}")]
     Link {
@@ -105,7 +114,7 @@ pub(super) fn failed<E: std::error::Error>(
     move |error| AttachError::Link { action, link: link.into(), reason: chain(&error) }
 }
 
-/// A loaded program of the object.
+/// A program of the object, loaded now if it was not yet.
 pub(super) fn program<'a, P>(
     ebpf: &'a mut Ebpf,
     name: &'static str,
@@ -114,7 +123,9 @@ where
     &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
 {
     let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded);
-    program.and_then(TryInto::try_into).map_err(failed("find the program of", name))
+    let program = program.map_err(failed("find the program of", name))?;
+    ensure_loaded(name, program)?;
+    program.try_into().map_err(failed("find the program of", name))
 }
 
 /// The pinned link, if there is one and its program is among those that the interface carries.

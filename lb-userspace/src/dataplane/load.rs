@@ -14,7 +14,7 @@ use super::{
     error::chain,
     maps::{Maps, MapsError},
     pins::{PinLock, Pins, PinsError},
-    programs::PROGRAMS,
+    programs::{PROGRAMS, TcProgram},
     ranges::MapRanges,
     schema::{self, SchemaError},
 };
@@ -57,13 +57,8 @@ pub enum LoadError {
     #[error("the BPF object has no program {0:?}; build it from the same source as this binary")]
     MissingProgram(&'static str),
     /// The verifier refused a program.
-    #[error("the kernel refused the program {name}: {reason}")]
-    Program {
-        /// The program.
-        name: &'static str,
-        /// Why, with the end of the verifier's log; all of it is logged at level debug.
-        reason: String,
-    },
+    #[error(transparent)]
+    Program(#[from] Refused),
     /// The maps.
     #[error(transparent)]
     Maps(#[from] MapsError),
@@ -72,9 +67,20 @@ pub enum LoadError {
     Ranges(#[from] ReserveError),
 }
 
+/// The verifier refused a program.
+#[derive(Debug, thiserror::Error)]
+#[error("the kernel refused the program {name}: {reason}")]
+pub struct Refused {
+    /// The program.
+    pub name: &'static str,
+    /// Why, with the end of the verifier's log; all of it is logged at level debug.
+    pub reason: String,
+}
+
 impl Dataplane {
     /// Loads `object` with its maps pinned below `pin_root`: maps that are there are reused with
-    /// their contents, others are made. Nothing is attached yet. Needs root.
+    /// their contents, others are made. Nothing is attached yet. Programs that not every node needs are
+    /// loaded when they are first attached, or by [`Dataplane::load`]. Needs root.
     ///
     /// # Errors
     /// [`LoadError`]; a map of another shape, or another layout, is refused and left alone.
@@ -114,10 +120,14 @@ impl Dataplane {
         &self.pins
     }
 
-    /// A program by its name in the object, for measurements.
-    #[must_use]
-    pub fn program(&self, name: &str) -> Option<&Program> {
-        self.ebpf.program(name)
+    /// A program by its name in the object, loaded, for measurements.
+    ///
+    /// # Errors
+    /// [`LoadError::MissingProgram`] or [`LoadError::Program`].
+    pub fn program(&mut self, name: &'static str) -> Result<&Program, LoadError> {
+        let program = self.ebpf.program_mut(name).ok_or(LoadError::MissingProgram(name))?;
+        ensure_loaded(name, program)?;
+        Ok(program)
     }
 
     /// The maps that the agent writes.
@@ -141,7 +151,7 @@ fn load(
         loader.map_pin_path(name, path.as_path());
     }
     let mut ebpf = loader.load(bytes).map_err(|error| LoadError::Load(Box::new(error)))?;
-    load_programs(&mut ebpf)?;
+    load_programs(&mut ebpf, globals)?;
     let maps = Maps::open(pins)?;
     let ranges = MapRanges::of(&maps)?;
     Ok((ebpf, maps, ranges))
@@ -154,16 +164,36 @@ fn undo(pin_root: &Path) {
     }
 }
 
-fn load_programs(ebpf: &mut Ebpf) -> Result<(), LoadError> {
+fn load_programs(ebpf: &mut Ebpf, globals: &Globals) -> Result<(), LoadError> {
     for (name, _) in PROGRAMS {
         let program = ebpf.program_mut(name).ok_or(LoadError::MissingProgram(name))?;
-        load_program(program).map_err(|error| refusal(name, &error))?;
+        if is_needed_at_once(name, globals) {
+            ensure_loaded(name, program)?;
+        }
     }
     Ok(())
 }
 
+/// Whether every such node needs a program. The others wait until they are attached, as the verifier
+/// takes a third of its time for them: `tc_overlay` needs a network, virtual IPs' need Docker.
+fn is_needed_at_once(name: &str, globals: &Globals) -> bool {
+    let is = |program: TcProgram| name == program.name();
+    if is(TcProgram::VipOut) || is(TcProgram::VipIn) {
+        return globals.beside_docker != 0;
+    }
+    !is(TcProgram::Overlay)
+}
+
+/// Loads a program unless it is loaded.
+pub(super) fn ensure_loaded(name: &'static str, program: &mut Program) -> Result<(), Refused> {
+    if program.fd().is_ok() {
+        return Ok(());
+    }
+    load_program(program).map_err(|error| refusal(name, &error))
+}
+
 /// Why a program was refused. The verifier tells the whole way; the reason stands at its end.
-fn refusal(name: &'static str, error: &ProgramError) -> LoadError {
+fn refusal(name: &'static str, error: &ProgramError) -> Refused {
     let reason = match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
@@ -172,7 +202,7 @@ fn refusal(name: &'static str, error: &ProgramError) -> LoadError {
         }
         error => chain(error),
     };
-    LoadError::Program { name, reason }
+    Refused { name, reason }
 }
 
 fn tail(log: &str) -> String {
@@ -192,6 +222,18 @@ fn load_program(program: &mut Program) -> Result<(), ProgramError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_not_every_node_needs_waits() {
+        let standalone = Globals::default();
+        let docker = Globals { beside_docker: 1, ..standalone };
+        let waiting = |globals| -> Vec<&str> {
+            let names = PROGRAMS.map(|(name, _)| name).into_iter();
+            names.filter(|name| !is_needed_at_once(name, globals)).collect()
+        };
+        assert_eq!(waiting(&standalone), ["tc_overlay", "tc_vip_out", "tc_vip_in"]);
+        assert_eq!(waiting(&docker), ["tc_overlay"]);
+    }
 
     #[test]
     fn a_long_log_is_shown_by_its_end() {

@@ -43,7 +43,7 @@ pub use globals::Globals;
 pub use hidden::{HiddenEnd, HiddenEnds};
 pub use inventory::{Inventory, InventoryError, LinkEntry, MapEntry, ProgramEntry};
 pub use link::{AttachError, Attached};
-pub use load::{Dataplane, LoadError};
+pub use load::{Dataplane, LoadError, Refused};
 pub use maps::{Devices, Maps, MapsError, PinnedHash};
 pub use mmap::{MappedArray, OutOfRange};
 pub use object::{Object, ObjectError};
