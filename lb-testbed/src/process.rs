@@ -16,6 +16,8 @@ use nix::{
 
 use crate::wait::eventually_some;
 
+/// How long the end of a killed process may take on a busy machine.
+pub(crate) const KILL_LIMIT: Duration = Duration::from_secs(60);
 /// Lines shown of a log when something failed.
 const TAIL_LINES: usize = 30;
 
@@ -97,7 +99,7 @@ impl Process {
     /// The kernel refuses, or it does not end.
     pub fn kill(&self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
-        self.wait(Duration::from_secs(10)).map(drop)
+        self.wait(KILL_LIMIT).map(drop)
     }
 
     /// Asks it to end by SIGTERM and waits for its end.

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use crate::{
     cluster::Cluster,
     netns::Ns,
-    process::Process,
+    process::{KILL_LIMIT, Process},
     spawn::{Lifetime, spawn},
 };
 
@@ -99,7 +99,7 @@ impl Cluster {
             let _ = process.signal(Signal::SIGKILL);
         }
         for process in processes.iter() {
-            let _ = process.wait(Duration::from_secs(10));
+            let _ = process.wait(KILL_LIMIT);
         }
     }
 }

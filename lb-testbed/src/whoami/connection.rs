@@ -17,7 +17,7 @@ const HEAD_LIMIT_BYTES: usize = 16 << 10;
 const PIECE_BYTES: usize = 64 << 10;
 /// How long a server that was asked to end waits for the first request of a connection that it has
 /// accepted: the client has sent it, or is about to.
-const FIRST_REQUEST: Duration = Duration::from_secs(2);
+const FIRST_REQUEST: Duration = Duration::from_secs(5);
 
 /// What of a request's head matters here.
 #[derive(Debug, PartialEq, Eq)]

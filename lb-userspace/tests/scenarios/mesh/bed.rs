@@ -15,7 +15,7 @@ pub(super) use lb_testbed::{meet, meet_translated};
 use lb_userspace::observe::Pins;
 
 /// How long anything awaited may take on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The port that [`web`] publishes, TCP and UDP.
 pub(super) const PUBLISHED: u16 = 80;
 /// The port that its tasks listen on.

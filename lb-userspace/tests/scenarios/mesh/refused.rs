@@ -15,8 +15,8 @@ use super::bed::{Bed, PATIENCE, PUBLISHED, meet, names, service, web};
 /// Below the second after which TCP sends its SYN again, so that a lost first answer is noticed.
 const AT_ONCE: Duration = Duration::from_millis(900);
 
-/// Chances to be refused at once: a busy machine may miss one.
-const CHANCES: usize = 3;
+/// Chances to be refused at once: a busy machine may miss some, a lost answer is lost each time.
+const CHANCES: usize = 10;
 
 /// Insists that a connection is refused at once.
 pub(super) fn tcp_is_refused(ns: &Ns, to: SocketAddrV4) -> Result<()> {

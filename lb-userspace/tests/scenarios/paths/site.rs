@@ -12,7 +12,7 @@ use lb_testbed::{Cluster, ClusterBuilder, Ns, Server};
 use lb_userspace::observe::{DropList, Pins};
 
 /// Generous: the machine may be busy.
-pub(super) const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// Port of the servers in the tasks.
 pub(super) const TARGET: u16 = 8080;
 /// Node that all tasks run on.
