@@ -20,8 +20,8 @@ use crate::{
 
 /// SYNs a second.
 const SYN_PER_S: u32 = 100_000;
-/// Between two bursts of them.
-const INTERVAL: Duration = Duration::from_millis(2);
+/// Between two bursts of them: the kernel takes some 20 ms to begin and to end one.
+const INTERVAL: Duration = Duration::from_millis(50);
 /// Their sources, [`frames::CLIENT`] and up.
 const SOURCES: &str = "198.19.0.0/16";
 /// Established connections that are idle meanwhile.
