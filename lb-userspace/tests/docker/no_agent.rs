@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Result, ensure};
 use lb_testbed::{
-    Bulk, Direction, Session, Sessions, SwarmTask, TcpSession, UdpSession, eventually,
+    Bulk, Direction, Load, Session, Sessions, SwarmTask, TcpSession, UdpSession, eventually,
 };
 
 use super::bed::{AMPLE, Bed, NODES, await_answer, meet, meet_translated, names};
@@ -14,6 +14,11 @@ use super::bed::{AMPLE, Bed, NODES, await_answer, meet, meet_translated, names};
 const SESSIONS: usize = 20;
 /// Several large segments at a time, in windows of many.
 const BULK_BYTES: u64 = 4 << 20;
+
+/// Requests per second while the agent starts.
+const PER_S: f64 = 500.0;
+/// Answers to wait for before and after that.
+const AROUND: u64 = 500;
 
 #[test]
 fn tasks_on_a_node_without_agent_are_reached_and_later_see_the_client() -> Result<()> {
@@ -36,12 +41,20 @@ fn tasks_on_a_node_without_agent_are_reached_and_later_see_the_client() -> Resul
     ensure!(nodes.contains("ingress"), "node ls does not tell how n3 is reached:\n{nodes}");
     let mut before = Flows::open(&bed, to)?;
     ensure!(before.translated() > 1, "no flow went through Docker's network");
-
+    let load = Load::new(bed.client(), bed.everywhere(8080)[..2].iter().copied());
+    let load = load.per_second(PER_S).start()?;
+    load.wait_more_ok(AROUND, AMPLE)?;
     bed.swarm.start_agent("n3")?;
     bed.await_known(NODES, "web", 2)?;
     for node in NODES {
         let to = bed.at(node, 8080);
         eventually(AMPLE, &format!("all tasks to see the client, by {node}"), || sees(&bed, to))?;
+    }
+    load.wait_more_ok(AROUND, AMPLE)?;
+    let report = load.stop()?;
+    ensure!(report.failed == 0 && report.by_task.len() == 2, "an agent starts: {report}");
+    for node in NODES {
+        let to = bed.at(node, 8080);
         assert_eq!(meet::<TcpSession>(bed.client(), to)?, names(&tasks), "TCP, {node}");
         assert_eq!(meet::<UdpSession>(bed.client(), to)?, names(&tasks), "UDP, {node}");
     }
