@@ -101,7 +101,8 @@ fn rechecks_come_without_any_change() {
     TestNs::new("node").block_on(async || {
         let mut events = watch(Duration::from_millis(20)).unwrap();
         for _ in 0..3 {
-            assert_eq!(events.next().await, Some(HostEvent::ALL));
+            // Others make and remove namespaces all the time; a recheck is what tells of everything.
+            while events.next().await.expect("an event") != HostEvent::ALL {}
         }
     });
 }

@@ -34,21 +34,9 @@ impl Tally {
         }
     }
 
-    /// Adds what another one has counted.
-    pub(super) fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.failures.extend(other.failures);
-    }
-
-    /// Whether none failed.
-    pub(super) fn has_no_failure(&self) -> bool {
-        self.failed == 0
-    }
-
     /// Whether at least one test ran and none failed.
     pub(super) fn is_success(&self) -> bool {
-        self.has_no_failure() && self.passed > 0
+        self.failed == 0 && self.passed > 0
     }
 }
 
