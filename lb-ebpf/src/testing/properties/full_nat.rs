@@ -35,20 +35,11 @@ fn by_task(inner: Vec<u8>) -> Vec<u8> {
 
 /// A frame of any bytes behind headers that lead as far as possible, in either direction.
 fn anything() -> impl Strategy<Value = Vec<u8>> {
-    let changes = prop::collection::vec((0usize..120, any::<u8>()), 0..8);
-    (from_client(), changes, 0usize..250, any::<bool>()).prop_map(
-        |(frame, changes, length, inside)| {
-            let back = frame.clone().from((BEYOND, frame.dst_port)).to((INGRESS_SEAT, 0x9000));
-            let mut bytes = if inside { by_task(back.bytes()) } else { frame.bytes() };
-            for (at, byte) in changes {
-                if let Some(place) = bytes.get_mut(at) {
-                    *place = byte;
-                }
-            }
-            bytes.truncate(length);
-            bytes
-        },
-    )
+    let bytes = (from_client(), any::<bool>()).prop_map(|(frame, inside)| {
+        let back = frame.clone().from((BEYOND, frame.dst_port)).to((INGRESS_SEAT, 0x9000));
+        if inside { by_task(back.bytes()) } else { frame.bytes() }
+    });
+    super::spoilt(bytes, 120, 250)
 }
 
 proptest! {

@@ -20,20 +20,10 @@ fn world() -> World {
 
 /// A frame of any bytes behind headers that lead as far as possible.
 fn anything() -> impl Strategy<Value = Vec<u8>> {
-    let changes = prop::collection::vec((0usize..90, any::<u8>()), 0..8);
-    (from_me(VIP), changes, 0usize..200, any::<bool>()).prop_map(
-        |(frame, changes, length, turned)| {
-            let frame = if turned { reversed(&frame.to((MONGO_ON_2, 80))) } else { frame };
-            let mut bytes = frame.bytes();
-            for (at, byte) in changes {
-                if let Some(place) = bytes.get_mut(at) {
-                    *place = byte;
-                }
-            }
-            bytes.truncate(length);
-            bytes
-        },
-    )
+    let bytes = (from_me(VIP), any::<bool>()).prop_map(|(frame, turned)| {
+        if turned { reversed(&frame.to((MONGO_ON_2, 80))).bytes() } else { frame.bytes() }
+    });
+    super::spoilt(bytes, 90, 200)
 }
 
 proptest! {
