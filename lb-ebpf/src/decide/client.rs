@@ -18,6 +18,7 @@ use super::{
     full_nat::{self, goes_on, is_beyond, towards},
     home::{opens, too_big},
     ingress,
+    own::is_own,
     slot::{HomeFlow, find, open},
     snat::{self, Held},
 };
@@ -57,9 +58,7 @@ pub fn task_client<T: Tables>(
     whole: bool,
 ) -> Option<TaskClient> {
     let Parse::Packet(mut parsed) = parse::<0>(packet) else { return None };
-    if parsed.kind == Kind::IcmpError
-        || !(parsed.dst == tables.node_addr() || tables.is_own(parsed.dst))
-    {
+    if parsed.kind == Kind::IcmpError || !is_own(tables, parsed.dst) {
         return None;
     }
     find_ports(tables, &mut parsed, Side::Task)?;
